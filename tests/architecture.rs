@@ -197,6 +197,26 @@ fn only_platform_is_unsafe_and_says_why() {
     assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
 }
 
+/// Sentences and labels begin with a capital letter; what else stands in quotes in these modules does not.
+#[test]
+fn what_popups_and_the_tray_say_is_in_present_words() {
+    let is_concerned = |path: &str| {
+        within("present")(path) && !path.starts_with("present/words/")
+            || within("controller")(path)
+            || path == "desktop/tray_view.rs"
+    };
+    for (path, code) in sources().iter().filter(|(path, _)| is_concerned(path)) {
+        for (number, line) in (1..).zip(code.lines()) {
+            let is_sentence = |text: &str| {
+                text.starts_with(|c: char| c.is_uppercase()) && text.chars().nth(1).is_some_and(char::is_lowercase)
+            };
+            let quoted = line.split('"').skip(1).step_by(2);
+            let found: Vec<_> = quoted.filter(|text| is_sentence(text)).collect();
+            assert!(found.is_empty(), "{path}:{number}: {found:?} belongs into present/words");
+        }
+    }
+}
+
 #[test]
 fn pushkeys_are_compared_in_constant_time() {
     forbid(

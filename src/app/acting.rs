@@ -17,6 +17,7 @@ use crate::{
     homeserver::{HomeserverClient, OutgoingEvent, new_transaction},
     inbox::Read,
     notice::RoomKey,
+    present::words,
     session::SessionError,
 };
 
@@ -120,7 +121,7 @@ impl Acting {
             // This event ends the call for everybody.
             Act::Decline { event_type: "m.call.reject", .. } | Act::Join | Act::Leave | Act::LookAtInvite(_) => {}
             Act::Decline { .. } => {
-                self.tell("The caller was told that you decline. Your other devices may go on ringing.".to_owned());
+                self.tell(words::DECLINED_FOR_CALLER.to_owned());
             }
         }
     }

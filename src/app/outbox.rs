@@ -20,6 +20,7 @@ use crate::{
     controller::Event,
     homeserver::OutgoingEvent,
     inbox::{InboxError, Reply},
+    present::words,
 };
 
 /// How long a reply is retried.
@@ -111,17 +112,17 @@ impl Sender {
             if accounts.unreadable().is_some() {
                 return Ok(self.try_later(reply, Duration::ZERO));
             }
-            return self.give_up(reply, MAYBE, "its session has ended").await;
+            return self.give_up(reply, true, words::SESSION_ENDED).await;
         };
         let Some(content) = reply.content.as_deref().and_then(|content| serde_json::from_str(content).ok()) else {
             if Instant::now() < self.keys_by {
                 return Ok(self.try_later(reply, Duration::ZERO));
             }
-            return self.give_up(reply, MAYBE, "its text can no longer be read").await;
+            return self.give_up(reply, true, words::REPLY_UNREADABLE).await;
         };
         let is_late = |reply: &Reply| Timestamp::now().duration_since(reply.written_at).abs() >= PATIENCE;
         if is_late(reply) {
-            return self.give_up(reply, MAYBE, "its homeserver has not confirmed it in time").await;
+            return self.give_up(reply, true, words::REPLY_UNCONFIRMED).await;
         }
         let error = match self.try_to_send(reply, content, sign_in).await {
             Ok(()) => {
@@ -132,9 +133,9 @@ impl Sender {
         };
         tracing::info!(account = &*reply.account, "a reply is not sent: {error}");
         match error.wait() {
-            Some(_) if is_late(reply) => self.give_up(reply, MAYBE, &error.to_string()).await,
+            Some(_) if is_late(reply) => self.give_up(reply, true, &error.to_string()).await,
             Some(wait) => Ok(self.try_later(reply, wait)),
-            None => self.give_up(reply, NOT, &error.to_string()).await,
+            None => self.give_up(reply, false, &error.to_string()).await,
         }
     }
 
@@ -156,21 +157,17 @@ impl Sender {
         false
     }
 
-    /// Reports the failure and returns the text to the person.
-    async fn give_up(&self, reply: &Reply, what: &str, reason: &str) -> Result<bool, InboxError> {
+    /// Reports the failure and returns the text to the person. `may_be_sent`: an attempt got no answer.
+    async fn give_up(&self, reply: &Reply, may_be_sent: bool, reason: &str) -> Result<bool, InboxError> {
         let content = reply.content.as_deref().and_then(|content| serde_json::from_str::<Value>(content).ok());
         let text = content.as_ref().and_then(|content| content.get("body")?.as_str()).unwrap_or_default();
+        let reason = words::reply_given_up(may_be_sent, reason);
         // A closed channel means that the program is ending.
-        drop(self.events.send(Event::NotSent { reason: format!("{what} ({reason})"), text: text.to_owned() }));
+        drop(self.events.send(Event::NotSent { reason, text: text.to_owned() }));
         self.sending.inbox.forget_reply(reply.transaction.clone()).await?;
         Ok(true)
     }
 }
-
-/// If an attempt got no answer.
-const MAYBE: &str = "It may have been sent: look into the room before you send it again";
-/// If every attempt was refused.
-const NOT: &str = "It was not sent";
 
 #[cfg(test)]
 mod tests {
@@ -229,7 +226,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
     async fn who_gives_up_says_whether_it_may_have_been_sent() {
         for (device, minutes) in [("D", 16), ("D", -16), ("OLD", 0)] {
             let (reason, text) = given_up(device, minutes).await.unwrap();
-            assert!(reason.starts_with(MAYBE) && text == "Yes", "{device} {minutes}: {reason}");
+            assert!(reason.starts_with("It may have been sent") && text == "Yes", "{device} {minutes}: {reason}");
         }
     }
 }

@@ -35,13 +35,13 @@ use crate::{
     logging::LogLevel,
     paths::Paths,
     platform::{termination::termination, watch::FileWatch},
+    present::words,
     push::notify,
     sample,
 };
 
 /// Capacity of the queue of file changes; further changes are reported with the next.
 const WAITING_CHANGES: usize = 4;
-const NO_PAGE: &str = "the page cannot be opened now";
 /// Time limit of a test push.
 const TEST_TIME: Duration = Duration::from_secs(10);
 
@@ -149,7 +149,7 @@ impl Supervisor {
                             Ok(()) => continue,
                             Err(TrySendError::Full((_, back)) | TrySendError::Closed((_, back))) => {
                                 reply = back;
-                                answer = Reply::Failed { reason: NO_PAGE.to_owned() };
+                                answer = Reply::Failed { reason: words::NO_PAGE.to_owned() };
                             }
                         },
                         Request::Status
@@ -284,8 +284,8 @@ impl Supervisor {
         tokio::spawn(async move {
             let event = match answer.await {
                 Ok(Reply::Page { address }) => Event::Open(OpenTarget::Page(address), token),
-                Ok(Reply::Failed { reason }) => Event::NotDone(format!("{NO_PAGE}: {reason}")),
-                Ok(_) | Err(_) => Event::NotDone(NO_PAGE.to_owned()),
+                Ok(Reply::Failed { reason }) => Event::NotDone(format!("{}: {reason}", words::NO_PAGE)),
+                Ok(_) | Err(_) => Event::NotDone(words::NO_PAGE.to_owned()),
             };
             // A closed channel means that the program is ending.
             drop(events.send(event));

@@ -12,7 +12,8 @@ use crate::{
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
-        popup::{Action, Button, MAX_BUTTONS, Popup, PopupKey, RoomButton},
+        popup::{Action, MAX_BUTTONS, Popup, PopupKey, RoomButton},
+        words,
     },
     push::event,
 };
@@ -22,35 +23,35 @@ const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
 
 impl<D: Desktop> Controller<D> {
     /// The buttons of a room's popup; `newest` is its newest notice.
-    pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
+    pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Action> {
         let is_known = self.is_known(newest);
         if present::is_invite(newest) {
-            return if is_known { vec![Button::ACCEPT, Button::REJECT] } else { Vec::new() };
+            return if is_known { vec![Action::Accept, Action::Reject] } else { Vec::new() };
         }
-        let reply = if self.screen.takes_text() { Button::REPLY } else { Button::REPLY_THERE };
-        let may_reply = reply == Button::REPLY_THERE || self.why_no_reply().is_none();
+        let reply = if self.screen.takes_text() { Action::Reply } else { Action::ReplyThere };
+        let may_reply = !reply.takes_text() || self.why_no_reply().is_none();
         let button = |button: &RoomButton| match button {
             RoomButton::Reply => (is_known && may_reply).then_some(reply),
-            RoomButton::Read => is_known.then_some(Button::READ),
-            RoomButton::MuteHour => Some(Button::MUTE_HOUR),
-            RoomButton::Mute => Some(Button::MUTE),
+            RoomButton::Read => is_known.then_some(Action::Read),
+            RoomButton::MuteHour => Some(Action::MuteHour),
+            RoomButton::Mute => Some(Action::Mute),
         };
         self.parts.config.popup.actions.iter().filter_map(button).take(MAX_BUTTONS).collect()
     }
 
     /// Why no reply is accepted now. At a locked screen the person may be somebody else.
     fn why_no_reply(&self) -> Option<&'static str> {
-        if self.surroundings.screen_locked == Some(true) {
-            return Some("It was not sent: the screen was locked");
+        if self.desktop_state.screen_locked == Some(true) {
+            return Some(words::SCREEN_LOCKED);
         }
-        (!self.options().show_text).then_some("It was not sent: popups show no texts (popup.preview)")
+        (!self.options().show_text).then_some(words::NO_TEXTS)
     }
 
     /// The popup of a call.
     pub(super) fn call_popup(&self, call: &Call) -> Popup {
         let mut popup = present::call_popup(call, self.options());
         if call.state.is_pending() && self.declined(call).is_some() {
-            popup.buttons = vec![Button::ANSWER, Button::DECLINE];
+            popup.buttons = vec![Action::Answer, Action::Decline];
         }
         popup
     }
@@ -81,17 +82,17 @@ impl<D: Desktop> Controller<D> {
         let (About::Room { target, .. } | About::Call { target, .. }) = about else { return Ok(()) };
         match (action, about) {
             (Action::Open | Action::Answer | Action::ReplyThere, _) => self.open(target.clone(), token),
-            (Action::Read, About::Room { room, .. }) => self.tell_read(room, target),
+            (Action::Read, About::Room { room, .. }) => self.send_receipt(room, target),
             (Action::MuteHour, About::Room { room, up_to, .. }) => {
                 self.mute(room, *up_to, Timestamp::now().checked_add(MUTE_TIME).ok()).await?;
             }
             (Action::Mute, About::Room { room, up_to, .. }) => self.mute(room, *up_to, None).await?,
-            (Action::Accept, About::Room { room, .. }) => self.tell(room, target, Act::Join),
-            (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
+            (Action::Accept, About::Room { room, .. }) => self.request_act(room, target, Act::Join),
+            (Action::Reject, About::Room { room, .. }) => self.request_act(room, target, Act::Leave),
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
                 let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
-                    Some(reason) => Err(reason.to_owned()),
+                    Some(reason) => Err(words::reply_refused(reason)),
                     None => self.reply(room, *up_to, target, text.trim()).await,
                 };
                 if let Err(reason) = sent {
@@ -130,10 +131,10 @@ impl<D: Desktop> Controller<D> {
         if text.is_empty() {
             return Ok(());
         }
-        let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
+        let not_sent = |error: &dyn std::fmt::Display| words::reply_refused(&error.to_string());
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
         let OpenTarget::Room { room_id, event_id: Some(event_id), .. } = target else { return Ok(()) };
-        let sign_in = sign_in.ok_or_else(|| not_sent(&"the account is no longer signed in"))?;
+        let sign_in = sign_in.ok_or_else(|| not_sent(&words::SIGNED_OUT))?;
         let answered = self.parts.inbox.notice(newest).await.map_err(|error| not_sent(&error))?;
         let answered = answered.and_then(|notice| notice.content).unwrap_or_default();
         let reply = Reply {
@@ -145,16 +146,16 @@ impl<D: Desktop> Controller<D> {
             written_at: Timestamp::now(),
         };
         if !self.parts.inbox.keep_reply(reply).await.map_err(|error| not_sent(&error))? {
-            return Err(not_sent(&"too many replies wait for their homeserver"));
+            return Err(not_sent(&words::TOO_MANY_REPLIES));
         }
         self.request(AppRequest::SendReplies);
-        self.tell_read(room, target);
+        self.send_receipt(room, target);
         Ok(())
     }
 
     /// An unread count that has fallen since the last snapshot means that something was read, or an invite answered, on
     /// another device. Pushes do not say which room, so the homeserver is asked while a popup of the account is up.
-    pub(super) fn look_elsewhere(&self, now: &Snapshot) {
+    pub(super) fn check_read_elsewhere(&self, now: &Snapshot) {
         let unread = |accounts: &[AccountState], name: &str| {
             accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
         };
@@ -168,7 +169,7 @@ impl<D: Desktop> Controller<D> {
                 .filter_map(|(_, digest)| Some(&digest.as_ref()?.newest))
                 .partition(|newest| present::is_invite(newest));
             for invite in invites {
-                self.tell(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
+                self.request_act(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
             }
             // These popups may belong to any account.
             let is_up =
@@ -181,24 +182,24 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    fn tell(&self, room: &RoomKey, target: &OpenTarget, act: Act) {
+    fn request_act(&self, room: &RoomKey, target: &OpenTarget, act: Act) {
         let OpenTarget::Room { room_id, .. } = target else { return };
         self.request(AppRequest::Act(RoomAct { account: room.account.clone(), room_id: room_id.clone(), act }));
     }
 
     /// Sends the homeserver a read receipt for the newest message of the room that was shown.
-    fn tell_read(&self, room: &RoomKey, target: &OpenTarget) {
+    fn send_receipt(&self, room: &RoomKey, target: &OpenTarget) {
         if let OpenTarget::Room { event_id: Some(event_id), .. } = target {
             let is_public = self.parts.config.popup.public_receipts;
-            self.tell(room, target, Act::Read { event_id: event_id.clone(), is_public });
+            self.request_act(room, target, Act::Read { event_id: event_id.clone(), is_public });
         }
     }
 
     /// Sends a read receipt for this message or call. Not for an invite: a user who has not joined cannot send
     /// receipts.
-    pub(super) fn tell_notice_read(&self, notice: &Notice) {
+    pub(super) fn send_notice_receipt(&self, notice: &Notice) {
         if self.is_known(notice) && !present::is_invite(notice) {
-            self.tell_read(&notice.room(), &target(notice));
+            self.send_receipt(&notice.room(), &target(notice));
         }
     }
 

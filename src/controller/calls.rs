@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(2 * 60);
 pub(super) struct Calls {
     known: BTreeMap<NoticeId, Known>,
     /// Calls found by the first snapshot began before this run: they do not ring again.
-    looked: bool,
+    has_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Calls {
             let id = call.notice.id;
             let before = self.known.remove(&id);
             match (before.as_ref().map(|before| before.state), call.state) {
-                (None, CallState::Ringing) if !self.looked => {}
+                (None, CallState::Ringing) if !self.has_snapshot => {}
                 // A silenced call rings again when its caller dials again.
                 (None | Some(CallState::Silenced), CallState::Ringing) => {
                     changes.begun.push((id, call.notice.sound.clone()));
@@ -66,33 +66,33 @@ impl Calls {
                 changes.ended.push(id);
             }
         }
-        self.looked = true;
+        self.has_snapshot = true;
         changes
     }
 
     /// The time to give to the inbox: the wall clock, but never before a deadline that has passed by the monotonic
     /// clock.
     pub(super) fn wall_clock(&self, wall: Timestamp, now: Instant) -> Timestamp {
-        let rung_out = self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(_, call)| call.deadline);
-        rung_out.fold(wall, Timestamp::max)
+        let expired = self.pending().filter(|(_, call)| call.ends_at <= now).map(|(_, call)| call.deadline);
+        expired.fold(wall, Timestamp::max)
     }
 
     /// The calls whose deadline has passed, whatever state the inbox has.
-    pub(super) fn rung_out(&self, now: Instant) -> Vec<NoticeId> {
-        self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(id, _)| *id).collect()
+    pub(super) fn expired(&self, now: Instant) -> Vec<NoticeId> {
+        self.pending().filter(|(_, call)| call.ends_at <= now).map(|(id, _)| *id).collect()
     }
 
     /// The earliest deadline of a ringing call.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.ringing_ones().map(|(_, call)| call.ends_at).min()
+        self.pending().map(|(_, call)| call.ends_at).min()
     }
 
     /// The calls whose deadline is still to come.
     pub(super) fn ringing(&self) -> Vec<NoticeId> {
-        self.ringing_ones().map(|(id, _)| *id).collect()
+        self.pending().map(|(id, _)| *id).collect()
     }
 
-    fn ringing_ones(&self) -> impl Iterator<Item = (&NoticeId, &Known)> {
+    fn pending(&self) -> impl Iterator<Item = (&NoticeId, &Known)> {
         self.known.iter().filter(|(_, call)| call.state.is_pending())
     }
 }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_is_far_off_by_a_clock_that_was_set_back_is_near() {
+    fn a_call_rings_two_minutes_at_most_whatever_the_clock_says() {
         let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
         let mut calls = Calls::default();
         calls.update(&[call(1, CallState::Ringing, wall + 24.hours())], wall, now);

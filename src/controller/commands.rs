@@ -10,7 +10,7 @@ use crate::{
     desktop::{Desktop, ServiceState},
     inbox::{InboxError, MutedRoom, OnScreen, Read, Snapshot, Totals},
     notice::NoticeId,
-    present::popup::ProblemKind,
+    present::{popup::ProblemKind, words},
     push::notify::SoundTweak,
 };
 
@@ -67,7 +67,7 @@ impl<D: Desktop> Controller<D> {
         match act {
             PageAct::Open => self.open_notice(&notice, None),
             PageAct::Read => {
-                self.tell_notice_read(&notice);
+                self.send_notice_receipt(&notice);
                 self.read_notice(&notice);
             }
             PageAct::Reply(text) => {
@@ -122,10 +122,11 @@ impl<D: Desktop> Controller<D> {
             accounts: self.account_states(&snapshot),
             popup: self.popup_state(),
             tray: self.tray_state(),
-            sound: self.surroundings.sound.clone(),
+            sound: self.desktop_state.sound.clone(),
             no_tray: !self.parts.tray,
-            is_starting: self.surroundings.popups.is_none() || self.parts.tray && self.surroundings.tray_host.is_none(),
-            problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", kind.title())).collect(),
+            is_starting: self.desktop_state.popups.is_none()
+                || self.parts.tray && self.desktop_state.tray_host.is_none(),
+            problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", words::problem(*kind))).collect(),
             warnings: self.listening.warnings.clone(),
         }
     }
@@ -149,18 +150,17 @@ impl<D: Desktop> Controller<D> {
 
     /// A service that refuses popups is present and will be retried, but shows nothing now.
     fn popup_state(&self) -> ServiceState {
-        let reason = match (&self.surroundings.popups, &self.refusals.reason) {
+        let reason = match (&self.desktop_state.popups, &self.refusal) {
             (Some(service), None) => return service.clone(),
             (Some(service), Some(_)) if !service.available => return service.clone(),
             (_, Some(refusal)) => refusal.clone(),
             (None, None) => NOT_YET.into(),
         };
-        ServiceState { available: false, reason: Some(reason) }
+        ServiceState::unavailable(reason)
     }
 
     fn tray_state(&self) -> ServiceState {
         let reason = if self.parts.tray { NOT_YET } else { "turned off with --no-tray" };
-        let unknown = || ServiceState { available: false, reason: Some(reason.into()) };
-        self.surroundings.tray_host.clone().unwrap_or_else(unknown)
+        self.desktop_state.tray_host.clone().unwrap_or_else(|| ServiceState::unavailable(reason))
     }
 }

@@ -13,6 +13,7 @@ use super::{
     screen::{About, ScreenEvent},
 };
 use crate::{
+    backoff::Backoff,
     control::Section,
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
@@ -20,31 +21,12 @@ use crate::{
     present::popup::{OwnPopup, PopupKey, ProblemKind},
 };
 
-/// Backoff after a popup that the service refused: the first delay, doubled after each refusal in a row, and the
-/// maximum.
-const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
-
-/// Refused popups in a row.
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    count: u32,
-    /// Reason of the last refusal.
-    pub(super) reason: Option<String>,
-}
-
-impl Refusals {
-    /// Counts a refusal. Returns when to try again.
-    fn add(&mut self, reason: String, now: Instant) -> Instant {
-        let (first, longest) = REFUSAL_RETRY;
-        let retry = first.saturating_mul(1 << self.count.min(16)).min(longest);
-        *self = Self { count: self.count.saturating_add(1), reason: Some(reason) };
-        now + retry
-    }
-}
+/// Backoff after popups that the service refused.
+pub(super) const REFUSAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
 
 /// State of the desktop's services.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(super) struct DesktopState {
     pub(super) popups: Option<ServiceState>,
     pub(super) tray_host: Option<ServiceState>,
     pub(super) sound: ServiceState,
@@ -54,26 +36,26 @@ pub(super) struct Surroundings {
 }
 
 impl<D: Desktop> Controller<D> {
-    pub(super) async fn desktop_said(&mut self, event: DesktopEvent) {
+    pub(super) async fn handle_desktop_event(&mut self, event: DesktopEvent) {
         match event {
             DesktopEvent::Popup(event) => self.popup_event(event).await,
             DesktopEvent::TrayHost(state) => {
-                log_change("tray icon", self.surroundings.tray_host.as_ref(), &state);
-                self.surroundings.tray_host = Some(state);
+                log_change("tray icon", self.desktop_state.tray_host.as_ref(), &state);
+                self.desktop_state.tray_host = Some(state);
             }
             DesktopEvent::Sound(state) => {
-                log_change("sound", Some(&self.surroundings.sound), &state);
-                self.surroundings.sound = state;
+                log_change("sound", Some(&self.desktop_state.sound), &state);
+                self.desktop_state.sound = state;
             }
-            DesktopEvent::Tray(action) => self.tray(action).await,
+            DesktopEvent::Tray(action) => self.handle_tray_action(action).await,
             DesktopEvent::MenuOpened => {
                 // The menu lists mutes, and some may have expired.
                 self.draw_tray();
                 self.request(AppRequest::LookAtSessions);
             }
             DesktopEvent::ScreenLock(locked) => {
-                let was_locked = self.surroundings.screen_locked == Some(true);
-                self.surroundings.screen_locked = locked;
+                let was_locked = self.desktop_state.screen_locked == Some(true);
+                self.desktop_state.screen_locked = locked;
                 if was_locked && locked == Some(false) {
                     self.show_unsent();
                     self.request(AppRequest::LookAtSessions);
@@ -81,7 +63,7 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             DesktopEvent::ColorScheme(dark) => {
-                self.surroundings.dark_panel = dark;
+                self.desktop_state.dark_panel = dark;
                 self.draw_tray();
             }
             DesktopEvent::DoNotDisturb(is_on) => self.do_not_disturb_is(is_on).await,
@@ -92,7 +74,7 @@ impl<D: Desktop> Controller<D> {
                 let now = Instant::now();
                 self.parts.resume_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
-                self.schedule.look_again_at(now + WAKE_GATHER);
+                self.schedule.read_again_at(now + WAKE_GATHER);
                 self.request(AppRequest::CatchUp(Missing::Anywhere));
             }
         }
@@ -102,11 +84,11 @@ impl<D: Desktop> Controller<D> {
         let mut needs_refresh = false;
         if let PopupEvent::Service { state, .. } = &event {
             let was_there = self.has_popup_service();
-            log_change("popups", self.surroundings.popups.as_ref(), state);
-            self.surroundings.popups = Some(state.clone());
-            self.refusals.reason = None;
+            log_change("popups", self.desktop_state.popups.as_ref(), state);
+            self.desktop_state.popups = Some(state.clone());
+            self.refusal = None;
             if state.available && !was_there {
-                self.gathering.pile_up(BACKLOG_ROOMS);
+                self.gathering.begin_backlog(BACKLOG_ROOMS);
                 needs_refresh = true;
             }
         }
@@ -122,10 +104,11 @@ impl<D: Desktop> Controller<D> {
     async fn screen_event(&mut self, event: ScreenEvent) {
         match event {
             ScreenEvent::Shown(told) => {
-                self.refusals = Refusals::default();
+                self.refusal = None;
+                self.refusal_backoff.reset();
                 match &told.about {
                     About::Room { up_to, .. } if Some(*up_to) > self.sounded => {
-                        // Notices that no snapshot contains yet would count as shown before their sound was played.
+                        // Otherwise notices that are in no snapshot yet would be shown without their sound.
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
@@ -141,22 +124,20 @@ impl<D: Desktop> Controller<D> {
             }
             ScreenEvent::NotShown(_, reason) => {
                 tracing::debug!("a popup was not shown: {reason}");
-                let again_at = self.refusals.add(reason, Instant::now());
-                self.schedule.look_again_at(again_at);
+                self.refusal = Some(reason);
+                self.schedule.read_again_at(Instant::now() + self.refusal_backoff.next());
             }
             ScreenEvent::Activated { about, action, text, token } => {
-                match &about {
-                    About::Room { .. } | About::Call { .. } => {
-                        if let Err(error) = self.act(&about, action, text, token).await {
-                            self.inbox_failed(&error);
-                        }
+                let outcome = match &about {
+                    About::Room { .. } | About::Call { .. } => self.act(&about, action, text, token).await,
+                    About::Summary(_) => self.open_newest(token).await,
+                    About::Own(own) => {
+                        self.own_popup_clicked(*own, token);
+                        Ok(())
                     }
-                    About::Summary(_) => {
-                        if let Err(error) = self.open_newest(token).await {
-                            self.inbox_failed(&error);
-                        }
-                    }
-                    About::Own(own) => self.own_popup_clicked(*own, token),
+                };
+                if let Err(error) = outcome {
+                    self.inbox_failed(&error);
                 }
                 self.seen(&about);
             }
@@ -232,7 +213,7 @@ impl<D: Desktop> Controller<D> {
         self.pending.read(Read::Room(room, told));
     }
 
-    async fn tray(&mut self, action: TrayAction) {
+    async fn handle_tray_action(&mut self, action: TrayAction) {
         match action {
             TrayAction::OpenNewest => {
                 if let Err(error) = self.open_newest(None).await {
@@ -252,7 +233,7 @@ impl<D: Desktop> Controller<D> {
                 for (number, notice) in notices.iter().enumerate() {
                     // Newest first: a receipt for it covers the room's older ones.
                     if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
-                        self.tell_notice_read(notice);
+                        self.send_notice_receipt(notice);
                     }
                     self.read_notice(notice);
                 }
@@ -275,9 +256,9 @@ impl<D: Desktop> Controller<D> {
             TrayAction::OpenInbox => self.open_page(Section::Inbox, None),
             TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
-                // Updated at once: the menu toggles the check mark by itself, and a second click means the opposite.
-                let on = !self.surroundings.autostart.unwrap_or(false);
-                self.surroundings.autostart = Some(on);
+                // Updated at once: the menu toggles the check mark by itself, and a second click toggles back.
+                let on = !self.desktop_state.autostart.unwrap_or(false);
+                self.desktop_state.autostart = Some(on);
                 self.draw_tray();
                 self.request(AppRequest::SetAutostart(on));
             }
@@ -301,7 +282,7 @@ impl<D: Desktop> Controller<D> {
     /// Marks everything as read and withdraws all popups.
     pub(super) async fn clear(&mut self) {
         self.silence_calls();
-        let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
+        let keys = self.screen.current().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
         }
@@ -336,7 +317,7 @@ impl<D: Desktop> Controller<D> {
     pub(super) fn unpause(&mut self) {
         self.pause = None;
         self.pending.set(PAUSED_UNTIL, None);
-        self.gathering.pile_up(1);
+        self.gathering.begin_backlog(1);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// A pending query of the do-not-disturb state and what waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Question {
+pub(super) struct DoNotDisturbQuery {
     is_asked: bool,
     /// The answer, while what was waiting is processed.
     answer: Option<bool>,
@@ -30,7 +30,7 @@ impl<D: Desktop> Controller<D> {
         match self.is_do_not_disturb() {
             Some(true) => {}
             Some(false) => self.parts.desktop.play(&sound),
-            None => self.question.sound = Some(sound),
+            None => self.do_not_disturb_query.sound = Some(sound),
         }
     }
 
@@ -42,20 +42,20 @@ impl<D: Desktop> Controller<D> {
         match self.is_do_not_disturb() {
             Some(true) => {}
             Some(false) => self.parts.desktop.ring(call, &sound),
-            None => self.question.rings.push((call, sound)),
+            None => self.do_not_disturb_query.rings.push((call, sound)),
         }
     }
 
     /// Stops the ringing of this call, or cancels it if it is still waiting.
     pub(super) fn stop_ringing(&mut self, call: NoticeId) {
-        self.question.rings.retain(|(waiting, _)| *waiting != call);
+        self.do_not_disturb_query.rings.retain(|(waiting, _)| *waiting != call);
         self.parts.desktop.stop_ringing(call);
     }
 
     /// Whether urgent popups may be shown as urgent. `None`: not known yet; a refresh follows when it is.
     pub(super) fn may_be_urgent(&mut self) -> Option<bool> {
         let answer = self.is_do_not_disturb();
-        self.question.has_popups |= answer.is_none();
+        self.do_not_disturb_query.has_popups |= answer.is_none();
         answer.map(|is_on| !is_on)
     }
 
@@ -65,16 +65,18 @@ impl<D: Desktop> Controller<D> {
         if !self.parts.config.quiet.follow_desktop || how == DoNotDisturb::Unknown {
             return Some(false);
         }
-        if self.question.answer.is_none() && !std::mem::replace(&mut self.question.is_asked, true) {
+        if self.do_not_disturb_query.answer.is_none()
+            && !std::mem::replace(&mut self.do_not_disturb_query.is_asked, true)
+        {
             self.parts.desktop.ask_do_not_disturb(how);
         }
-        self.question.answer
+        self.do_not_disturb_query.answer
     }
 
     /// Handles the answer. What has ended meanwhile is dropped.
     pub(super) async fn do_not_disturb_is(&mut self, is_on: bool) {
-        let Question { sound, rings, has_popups, .. } = std::mem::take(&mut self.question);
-        self.question.answer = Some(is_on);
+        let DoNotDisturbQuery { sound, rings, has_popups, .. } = std::mem::take(&mut self.do_not_disturb_query);
+        self.do_not_disturb_query.answer = Some(is_on);
         for (call, sound) in rings {
             self.begin_ringing(call, sound);
         }
@@ -84,6 +86,6 @@ impl<D: Desktop> Controller<D> {
         if has_popups {
             self.refresh().await;
         }
-        self.question.answer = None;
+        self.do_not_disturb_query.answer = None;
     }
 }

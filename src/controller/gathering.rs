@@ -42,14 +42,14 @@ impl Gathering {
     }
 
     /// Treats what waits as a backlog: more rooms than this become one summary.
-    pub(super) fn pile_up(&mut self, rooms: u64) {
+    pub(super) fn begin_backlog(&mut self, rooms: u64) {
         self.backlog = Some(self.backlog.map_or(rooms, |before| before.min(rooms)));
     }
 
     /// Missed events have been recorded: all of them are shown in one popup, which says whether there were more.
     pub(super) fn caught_up(&mut self, is_whole: bool) {
         self.is_cut_short |= !is_whole;
-        self.pile_up(u64::from(is_whole));
+        self.begin_backlog(u64::from(is_whole));
     }
 
     /// Catching up has begun or ended. Returns whether notices may have waited for it.

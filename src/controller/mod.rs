@@ -34,6 +34,7 @@ pub use self::requests::{Act, AppRequest, Missing, RingingCall, RoomAct};
 pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
+    backoff::Backoff,
     config::{Config, Preview},
     control::{Command, EncryptionStatus, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
@@ -42,12 +43,13 @@ use crate::{
     present::{
         RenderOptions,
         popup::{OwnPopup, Urgency},
+        words,
     },
     resume::ResumeWindow,
 };
 use calls::Calls;
-use desktop_events::{Refusals, Surroundings};
-use do_not_disturb::Question;
+use desktop_events::{DesktopState, REFUSAL_BACKOFF};
+use do_not_disturb::DoNotDisturbQuery;
 use gathering::Gathering;
 use pause::Pause;
 use pending_writes::{POPUPS, PendingWrites};
@@ -155,9 +157,11 @@ pub struct Controller<D> {
     gathering: Gathering,
     pending: PendingWrites,
     problems: Problems,
-    refusals: Refusals,
+    /// Why the service refused the latest popup.
+    refusal: Option<String>,
+    refusal_backoff: Backoff,
     schedule: Schedule,
-    surroundings: Surroundings,
+    desktop_state: DesktopState,
     /// The latest snapshot of the inbox.
     snapshot: Snapshot,
     /// Notices up to this one had their sound, or are older than this run. `None` before the first snapshot.
@@ -169,7 +173,7 @@ pub struct Controller<D> {
     pause: Option<Pause>,
     muted: bool,
     /// Pending query of the do-not-disturb state.
-    question: Question,
+    do_not_disturb_query: DoNotDisturbQuery,
     started_at: Timestamp,
     listening: Listening,
     /// State of the sessions of signed-in accounts.
@@ -196,9 +200,10 @@ impl<D: Desktop> Controller<D> {
             gathering: Gathering::new(),
             pending: PendingWrites::default(),
             problems: Problems::default(),
-            refusals: Refusals::default(),
+            refusal: None,
+            refusal_backoff: REFUSAL_BACKOFF,
             schedule: Schedule::default(),
-            surroundings: Surroundings {
+            desktop_state: DesktopState {
                 popups: None,
                 tray_host: None,
                 sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -212,7 +217,7 @@ impl<D: Desktop> Controller<D> {
             set_aside: Vec::new(),
             pause: None,
             muted: false,
-            question: Question::default(),
+            do_not_disturb_query: DoNotDisturbQuery::default(),
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
@@ -234,9 +239,9 @@ impl<D: Desktop> Controller<D> {
         is_first_run: bool,
         problems: impl Iterator<Item = (ProblemKind, String)>,
     ) {
-        self.listens(listening);
+        self.set_listening(listening);
         if is_first_run {
-            self.announce(OwnPopup::Welcome, "Click to see how to connect your homeserver.");
+            self.announce(OwnPopup::Welcome, words::WELCOME);
         }
         for (kind, reason) in problems {
             self.problem(kind, reason);
@@ -272,18 +277,18 @@ impl<D: Desktop> Controller<D> {
         self.end(desktop).await;
     }
 
-    /// Popups stay up, since what they show is still unread. Waits for what comes up or is dismissed at the last moment
-    /// to be recorded, else the next run would show it again.
+    /// Popups stay up, since their messages are still unread. Waits until the last answers and dismissals are recorded,
+    /// since the next run would show the popups again otherwise.
     async fn end(mut self, mut desktop: mpsc::UnboundedReceiver<DesktopEvent>) {
         let last_calls = async {
             while let Ok(event) = desktop.try_recv() {
-                self.note_last(event);
+                self.handle_last(event);
             }
             self.call_popup_service();
             while self.screen.is_busy()
                 && let Some(event) = desktop.recv().await
             {
-                self.note_last(event);
+                self.handle_last(event);
                 self.call_popup_service();
             }
         };
@@ -303,7 +308,7 @@ impl<D: Desktop> Controller<D> {
         tracing::warn!("what was shown, read or set last could not be noted, and may come again: {reason}");
     }
 
-    fn note_last(&mut self, event: DesktopEvent) {
+    fn handle_last(&mut self, event: DesktopEvent) {
         let DesktopEvent::Popup(event) = event else { return };
         for event in self.screen.handle(event) {
             match event {
@@ -314,7 +319,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// When to read the inbox again without an event. All timers lead to the same refresh.
+    /// When to refresh without an event. All timers lead to the same refresh.
     fn next_due(&self) -> Option<Instant> {
         [self.schedule.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
     }
@@ -334,7 +339,7 @@ impl<D: Desktop> Controller<D> {
 
     async fn handle(&mut self, event: Event) {
         match event {
-            Event::Desktop(event) => self.desktop_said(event).await,
+            Event::Desktop(event) => self.handle_desktop_event(event).await,
             Event::Command((Request::WaitForPush { account, since, seconds: _ }, reply)) => {
                 self.awaiting_push.push((account, since, reply));
                 self.answer_waiting_for_push();
@@ -359,12 +364,12 @@ impl<D: Desktop> Controller<D> {
             }
             Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
-            Event::Encryption(encryption) => self.encryption_stands(encryption),
+            Event::Encryption(encryption) => self.encryption_changed(encryption),
             Event::Announce(own, text) => self.announce(own, &text),
-            Event::Listening(listening) => self.listens(listening),
+            Event::Listening(listening) => self.set_listening(listening),
             Event::Open(target, token) => self.open(target, token),
             Event::Autostart(Ok(on)) => {
-                self.surroundings.autostart = Some(on);
+                self.desktop_state.autostart = Some(on);
                 self.draw_tray();
             }
             Event::Autostart(Err(reason)) => {
@@ -396,7 +401,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.watch_screen_lock(hides_text || is_signed_in);
     }
 
-    fn listens(&mut self, listening: Listening) {
+    fn set_listening(&mut self, listening: Listening) {
         let before = std::mem::replace(&mut self.listening, listening);
         for warning in self.listening.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
             tracing::warn!("{warning}");
@@ -417,14 +422,14 @@ impl<D: Desktop> Controller<D> {
 
     fn inbox_failed(&mut self, error: &InboxError) {
         self.inbox_works = false;
-        self.schedule.look_again_at(Instant::now() + INBOX_RETRY);
+        self.schedule.read_again_at(Instant::now() + INBOX_RETRY);
         self.problem(ProblemKind::Inbox, error.to_string());
     }
 
     fn options(&self) -> RenderOptions {
         let show_text = match self.parts.config.popup.preview {
             Preview::Always => true,
-            Preview::Unlocked => self.surroundings.screen_locked == Some(false),
+            Preview::Unlocked => self.desktop_state.screen_locked == Some(false),
             Preview::Never => false,
         };
         let needs = self.screen.needs();
@@ -450,7 +455,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn has_popup_service(&self) -> bool {
-        self.surroundings.popups.as_ref().is_some_and(|service| service.available)
+        self.desktop_state.popups.as_ref().is_some_and(|service| service.available)
     }
 
     fn is_silent(&self) -> bool {

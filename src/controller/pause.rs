@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_shortens_what_is_left_and_a_clock_that_was_set_back_does_not_lengthen_it() {
+    fn sleep_shortens_a_pause_and_a_set_clock_does_not_lengthen_it() {
         let (noon, now) = ("2026-11-22T12:00:00Z".parse::<Timestamp>().unwrap(), Instant::now());
         let pause = Pause::new(noon + 3 * HOUR, noon, now);
         assert_eq!(pause.after_sleep(noon + 2 * HOUR, now).ends_at(), Some(now + HOUR));

@@ -1,9 +1,9 @@
 //! Which waiting notices are shown now: room by room, or as one summary (pure).
 //!
-//! Popups that appear faster than a person can read are useless, and notification services slow down under them. So
-//! token buckets limit new popups: [`NEW_POPUPS`] rooms in a row, then one a second; further rooms go into one summary
-//! that is updated at most once a second. Rooms with a highlight have a bucket of their own, and a summary only covers
-//! highlights that it names. Calls have a bucket of their own, too, and are never part of a summary.
+//! Token buckets limit new popups, which are useless if they appear faster than a person can read: [`NEW_POPUPS`] rooms
+//! in a row, then one a second. Further rooms go into one summary that is updated at most once a second. Rooms with a
+//! highlight have a bucket of their own, and a summary covers only highlights that it names. Calls have a bucket of
+//! their own and are never part of a summary.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// Rooms that may pop up in a row; then one a second.
 pub(super) const NEW_POPUPS: u32 = 8;
-/// Rooms with a highlight that may pop up in a row, besides those; then one every two seconds.
+/// Rooms with a highlight that may pop up in a row, in addition; then one every two seconds.
 pub(super) const HIGHLIGHTS: u32 = 5;
 /// Updates of popups that are up in a row; then four a second.
 pub(super) const UPDATES: u32 = 10;
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn come_again(&mut self, at: Instant) {
+    fn plan_again(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |earlier| earlier.min(at)));
     }
 }
@@ -69,7 +69,7 @@ pub(super) struct PlanInput<'a> {
     pub(super) backlog: Option<u64>,
     /// Whether the room has a popup up.
     pub(super) is_up: &'a dyn Fn(&RoomKey) -> bool,
-    /// Rooms whose popup is up and no longer right.
+    /// Rooms whose popup is up and outdated.
     pub(super) outdated: Vec<RoomKey>,
     /// Rooms that cannot be shown now: their popup is being sent, or is held back.
     pub(super) under_way: HashSet<RoomKey>,
@@ -77,7 +77,7 @@ pub(super) struct PlanInput<'a> {
     pub(super) summary_under_way: bool,
     /// The summary that is up.
     pub(super) summary: Option<&'a Summary>,
-    /// Whether the summary that is up is no longer right.
+    /// Whether the summary that is up is outdated.
     pub(super) summary_outdated: bool,
     /// The number of popups that the service keeps, if it is limited.
     pub(super) most_popups: Option<usize>,
@@ -132,7 +132,7 @@ impl Planner {
             return self.summarise(snapshot, snapshot.waiting_from, &marked, input);
         }
         if !is_backlog || marked.len() > NAMED_HIGHLIGHTS {
-            spend(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
+            take_tokens(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
         }
         if is_backlog {
             return plan;
@@ -140,7 +140,7 @@ impl Planner {
         let (up, new): (Vec<_>, Vec<_>) = others.into_iter().partition(|waiting| (input.is_up)(&waiting.room));
         let is_waiting = |room: &RoomKey| snapshot.waiting.iter().any(|waiting| waiting.room == *room);
         let outdated = input.outdated.iter().filter(|room| !is_waiting(room));
-        spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
+        take_tokens(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
         // Waiting notices come first: they may lead to a new summary.
         if let Some(Summary { from, up_to, highlights, .. }) = input.summary
             && input.summary_outdated
@@ -149,7 +149,7 @@ impl Planner {
             if self.updates.take(now) {
                 plan.steps.push(Step::Summary { from: *from, up_to: *up_to, highlights: highlights.clone() });
             } else {
-                plan.come_again(self.updates.next());
+                plan.plan_again(self.updates.next());
             }
         }
         let unlisted = snapshot.waiting_rooms.saturating_sub(snapshot.waiting.len() as u64);
@@ -166,7 +166,7 @@ impl Planner {
             return plan;
         }
         let other_steps = plan.steps.len();
-        spend(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
+        take_tokens(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
         if plan.steps.len() > other_steps {
             self.popped_up.push_back((now, snapshot.waiting_from));
         }
@@ -208,12 +208,12 @@ impl Planner {
 }
 
 /// Shows the rooms for which there are tokens. Returns when the next token comes, if rooms are left.
-fn spend<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
+fn take_tokens<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
     for room in rooms {
         if bucket.take(now) {
             plan.steps.push(Step::Room(room.clone()));
         } else {
-            plan.come_again(bucket.next());
+            plan.plan_again(bucket.next());
             return;
         }
     }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_one_by_one_each_pop_up_within_a_second_however_many_they_are() {
+    fn single_messages_each_pop_up_within_a_second() {
         let mut bench = Bench::new();
         for number in 1..50 {
             let one = snapshot([waiting(number)]);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_highlight_in_a_flood_has_a_popup_of_its_own_and_the_summary_waits_for_it() {
+    fn a_summary_waits_for_the_popup_of_a_highlight() {
         let mut bench = Bench::new();
         let marked = marked(30);
         let flood = snapshot((1..30).map(waiting).chain([marked.clone()]));
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backlog_of_many_rooms_is_one_summary_that_names_its_highlights() {
+    fn a_large_backlog_is_one_summary_with_its_highlights() {
         let mut bench = Bench::new();
         let marked = marked(4);
         let backlog = snapshot([waiting(1), waiting(2), waiting(3), marked.clone()]);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_summary_on_its_way_tells_is_not_told_room_by_room_as_well() {
+    fn a_summary_in_flight_keeps_its_rooms_from_popping_up() {
         let mut bench = Bench::new();
         let flood = snapshot((1..=9).map(waiting).chain([marked(10)]));
         bench.planner.highlights = TokenBucket::new(0, Duration::from_secs(2), bench.now);
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn more_highlights_than_a_summary_names_come_one_by_one_before_it() {
+    fn surplus_highlights_pop_up_before_the_summary() {
         for backlog in [None, Some(1)] {
             let mut bench = Bench::new();
             let mut waiting: Vec<_> = (1..=20).map(waiting).chain((21..=40).map(marked)).collect();

@@ -7,8 +7,9 @@ use crate::{
     control::EncryptionStatus,
     desktop::Desktop,
     present::{
-        MAX_BODY_CHARS, MAX_BODY_LINES,
+        MAX_BODY_CHARS, MAX_BODY_LINES, own_popup,
         popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+        words,
     },
     push::text,
 };
@@ -51,7 +52,7 @@ impl<D: Desktop> Controller<D> {
         if self.problems.open.get(&kind) == Some(&reason) {
             return;
         }
-        tracing::warn!("{}: {reason}", kind.title());
+        tracing::warn!("{}: {reason}", words::problem(kind));
         self.announce(OwnPopup::Problem(kind), &reason);
         self.problems.open.insert(kind, reason);
     }
@@ -59,22 +60,22 @@ impl<D: Desktop> Controller<D> {
     /// A problem is solved.
     pub(super) fn solved(&mut self, kind: ProblemKind) {
         self.problems.open.remove(&kind);
-        self.take_back(OwnPopup::Problem(kind));
+        self.withdraw_own(OwnPopup::Problem(kind));
     }
 
     /// Withdraws a popup that is no longer true.
-    fn take_back(&mut self, own: OwnPopup) {
+    fn withdraw_own(&mut self, own: OwnPopup) {
         self.problems.unshown.remove(&own);
         self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
     }
 
     /// The encryption state of accounts has changed: withdraws the popups that are no longer true.
-    pub(super) fn encryption_stands(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
+    pub(super) fn encryption_changed(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
         for own in [OwnPopup::Unverified, OwnPopup::VerificationAsked, OwnPopup::BackupReset] {
             let still: Vec<_> = encryption.values().filter_map(|status| status.is_told_by(own)).collect();
             if !still.contains(&true) && (still.contains(&false) || encryption.is_empty()) {
-                self.take_back(own);
+                self.withdraw_own(own);
             }
         }
         self.encryption = encryption;
@@ -82,7 +83,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Shows this to the person as soon as popups can be shown.
     pub(super) fn announce(&mut self, own: OwnPopup, text: &str) {
-        self.problems.unshown.insert(own, own.popup(text));
+        self.problems.unshown.insert(own, own_popup(own, text));
         self.show_announcements();
     }
 
@@ -98,7 +99,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Shows the unsent replies; not on a locked screen.
     pub(super) fn show_unsent(&mut self) {
-        if !self.problems.unsent.is_empty() && self.surroundings.screen_locked != Some(true) {
+        if !self.problems.unsent.is_empty() && self.desktop_state.screen_locked != Some(true) {
             let text = self.problems.unsent.join("\n\n");
             self.announce(OwnPopup::NotSent, &text);
         }
@@ -119,7 +120,7 @@ impl<D: Desktop> Controller<D> {
     /// Shows the result of an action right now or not at all, even during a pause.
     pub(super) fn answer_person(&mut self, own: OwnPopup, text: &str) {
         if self.has_popup_service() {
-            self.screen.show(own.popup(text), About::Own(own));
+            self.screen.show(own_popup(own, text), About::Own(own));
         }
     }
 }

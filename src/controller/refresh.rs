@@ -8,7 +8,7 @@ use super::{
     gathering::resumed,
     pending_writes::{MUTED, PAUSED_UNTIL},
     plan::{PlanInput, Step},
-    screen::{About, Summary, Told},
+    screen::{About, PopupRecord, Summary},
 };
 use crate::{
     desktop::{
@@ -20,6 +20,7 @@ use crate::{
     present::{
         self, RenderOptions,
         popup::{Popup, PopupKey, ProblemKind, Urgency},
+        words,
     },
 };
 
@@ -29,10 +30,10 @@ pub(super) enum Banner {
     /// With a banner.
     Shown,
     /// Only listed, because the service shows no banner for low urgency: the person has already seen its content.
-    Left,
+    Omitted,
 }
 
-/// Popups that are up and no longer right.
+/// Popups that are up and outdated.
 #[derive(Debug, Default)]
 struct Outdated {
     rooms: Vec<RoomKey>,
@@ -44,10 +45,10 @@ struct Outdated {
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Takes a snapshot, and presents what is new and what is due.
+    /// Takes a snapshot and presents it.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
-        self.schedule.reads_at(now);
+        self.schedule.begin_read(now);
         self.inbox_works = true;
         if !self.is_restored
             && let Err(error) = self.restore().await
@@ -57,8 +58,8 @@ impl<D: Desktop> Controller<D> {
         if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
             self.unpause();
         }
-        // Done whether or not the inbox answers.
-        self.calls.rung_out(now).into_iter().for_each(|call| self.stop_ringing(call));
+        // Does not depend on the inbox.
+        self.calls.expired(now).into_iter().for_each(|call| self.stop_ringing(call));
         if !self.wants_popups() {
             self.screen.drop_notices();
         }
@@ -83,15 +84,15 @@ impl<D: Desktop> Controller<D> {
         self.pending.write(&self.parts.inbox).await?;
         self.parts.inbox.expire_calls(self.calls.wall_clock(Timestamp::now(), now)).await?;
         let snapshot = self.parts.inbox.snapshot(self.on_screen()).await?;
-        self.take_in(snapshot, now).await
+        self.present_snapshot(snapshot, now).await
     }
 
     /// Presents a snapshot that was taken with [`Controller::on_screen`].
-    pub(super) async fn take_in(&mut self, snapshot: Snapshot, now: Instant) -> Result<(), InboxError> {
+    pub(super) async fn present_snapshot(&mut self, snapshot: Snapshot, now: Instant) -> Result<(), InboxError> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
-        self.look_elsewhere(&snapshot);
+        self.check_read_elsewhere(&snapshot);
         self.snapshot = snapshot;
         self.answer_waiting_for_push();
         self.ring(now);
@@ -100,7 +101,7 @@ impl<D: Desktop> Controller<D> {
         let outdated = self.check_screen().await?;
         self.present(outdated, now).await?;
         if let Some(deadline) = self.calls.next_deadline() {
-            self.schedule.look_again_at(deadline);
+            self.schedule.read_again_at(deadline);
         }
         Ok(())
     }
@@ -166,10 +167,10 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// What the snapshot has to say about popups that are up, in the order of
-    /// [`Screen::told`](super::screen::Screen::told).
+    /// [`Screen::current`](super::screen::Screen::current).
     pub(super) fn on_screen(&self) -> OnScreen {
         let mut on_screen = OnScreen { lines: self.parts.config.popup.lines, ..OnScreen::default() };
-        for about in self.screen.told() {
+        for about in self.screen.current() {
             match about {
                 About::Room { room, up_to, .. } => on_screen.rooms.push((room.clone(), *up_to)),
                 About::Call { call, .. } => on_screen.calls.push(*call),
@@ -182,13 +183,13 @@ impl<D: Desktop> Controller<D> {
         on_screen
     }
 
-    /// Withdraws popups of which nothing is unread any more or that the summary covers, and finds those whose text is
-    /// no longer right. The one in flight is compared once it is up.
+    /// Withdraws popups that are read or covered by the summary, and finds those with outdated text. A popup in flight
+    /// is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
-        let summary = self.screen.up(&PopupKey::Summary).map(|told| told.about.clone());
+        let summary = self.screen.up(&PopupKey::Summary).and_then(|record| record.about.summary()).cloned();
         let mut digests = std::mem::take(&mut self.snapshot.rooms).into_iter().map(|(_, digest)| digest);
-        for about in self.screen.told().cloned().collect::<Vec<_>>() {
+        for about in self.screen.current().cloned().collect::<Vec<_>>() {
             let key = about.key();
             let is_gone = match about {
                 About::Room { room, up_to, show_text, .. } => match digests.next() {
@@ -285,14 +286,11 @@ impl<D: Desktop> Controller<D> {
         }
         let (held, next) = self.gathering.held(&self.snapshot, Timestamp::now(), now);
         let screen = &self.screen;
-        let on_their_way = screen.told().filter_map(|about| match about {
+        let on_their_way = screen.current().filter_map(|about| match about {
             About::Room { room, .. } if screen.is_on_its_way(&about.key()) => Some(room.clone()),
             About::Room { .. } | About::Call { .. } | About::Summary(_) | About::Own(_) => None,
         });
-        let summary = screen.up(&PopupKey::Summary).and_then(|told| match &told.about {
-            About::Summary(summary) => Some(summary),
-            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
-        });
+        let summary = screen.up(&PopupKey::Summary).and_then(|record| record.about.summary());
         let plan = self.planner.plan(
             &self.snapshot,
             &PlanInput {
@@ -307,7 +305,7 @@ impl<D: Desktop> Controller<D> {
                 most_popups: screen.needs().most_popups,
             },
         );
-        [next, plan.again_at].into_iter().flatten().for_each(|at| self.schedule.look_again_at(at));
+        [next, plan.again_at].into_iter().flatten().for_each(|at| self.schedule.read_again_at(at));
         self.make_room_for(&plan.steps, now).await?;
         for step in plan.steps {
             match step {
@@ -338,7 +336,7 @@ impl<D: Desktop> Controller<D> {
                 continue;
             }
             if let Err(again_at) = self.planner.take_call(now) {
-                self.schedule.look_again_at(again_at);
+                self.schedule.read_again_at(again_at);
                 break;
             }
             let popup = self.call_popup(&call);
@@ -358,9 +356,9 @@ impl<D: Desktop> Controller<D> {
         let popup = self.room_popup(&digest, show_text);
         // It may contain notices that are newer than the snapshot.
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
-        let is_up = |told: &Told| told.about == about && told.content_hash == popup.content_hash();
+        let is_up = |told: &PopupRecord| told.about == about && told.content_hash == popup.content_hash();
         if !self.screen.up(&key).is_some_and(is_up)
-            && let Some(popup) = self.as_urgent_as_it_may(popup, banner)
+            && let Some(popup) = self.with_permitted_urgency(popup, banner)
         {
             self.screen.show(popup, about);
         }
@@ -383,20 +381,20 @@ impl<D: Desktop> Controller<D> {
         }
         let rooms = highlights.iter().map(|room| (room.clone(), up_to)).collect();
         let named = self.parts.inbox.snapshot(OnScreen { rooms, ..OnScreen::default() }).await?.rooms;
-        let is_told = |told: &Told| matches!(&told.about, About::Summary(summary) if summary.is_cut_short);
+        let says_so = |record: &PopupRecord| record.about.summary().is_some_and(|summary| summary.is_cut_short);
         let is_cut_short =
-            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
+            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(says_so));
         let summary = Summary {
             from,
             up_to,
             highlights,
             show_text: self.options().show_text,
             is_cut_short,
-            is_folded: banner == Banner::Left,
+            is_folded: banner == Banner::Omitted,
         };
         let named = named.iter().map(|(_, digest)| digest.as_ref());
         let popup = self.summary_popup(&tally, named, &summary);
-        if let Some(popup) = self.as_urgent_as_it_may(popup, banner) {
+        if let Some(popup) = self.with_permitted_urgency(popup, banner) {
             self.screen.show(popup, About::Summary(summary));
         }
         Ok(())
@@ -404,9 +402,9 @@ impl<D: Desktop> Controller<D> {
 
     /// Lowers a mention to normal urgency while do-not-disturb is on, because critical popups are shown even then.
     /// `None`: the state is not known yet.
-    fn as_urgent_as_it_may(&mut self, popup: Popup, banner: Banner) -> Option<Popup> {
+    fn with_permitted_urgency(&mut self, popup: Popup, banner: Banner) -> Option<Popup> {
         let urgency = match (banner, popup.urgency) {
-            (Banner::Left, _) => Urgency::Low,
+            (Banner::Omitted, _) => Urgency::Low,
             (Banner::Shown, Urgency::Critical) if !self.may_be_urgent()? => Urgency::Normal,
             (Banner::Shown, urgency) => urgency,
         };
@@ -431,7 +429,7 @@ impl<D: Desktop> Controller<D> {
         let named: Vec<_> = named.map(|notice| present::menu_line(notice, self.user_of(notice), options)).collect();
         let mut popup = present::summary_popup(tally.notices, tally.invites, tally.rooms, &named, options);
         if summary.is_cut_short {
-            popup.text = format!("There were more than are read back.\n{}", popup.text);
+            popup.text = format!("{}\n{}", words::CUT_SHORT, popup.text);
         }
         popup
     }
@@ -458,8 +456,8 @@ impl<D: Desktop> Controller<D> {
             connected: self.snapshot.accounts.iter().any(|account| account.last_push.is_some())
                 || self.sessions.values().any(|session| session.listening == Some(true)),
             style: self.parts.config.tray.style,
-            dark_panel: self.surroundings.dark_panel,
-            autostart: self.surroundings.autostart,
+            dark_panel: self.desktop_state.dark_panel,
+            autostart: self.desktop_state.autostart,
             now: now.timestamp(),
             time_zone: now.time_zone().clone(),
         });
@@ -472,13 +470,8 @@ fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
 }
 
 /// Whether a summary covers everything in a room's popup up to this notice, so that no mention disappears into it.
-fn covers(summary: &About, digest: &RoomDigest, up_to: NoticeId) -> bool {
-    match summary {
-        About::Summary(Summary { from, up_to: last, .. }) => {
-            *from <= digest.oldest && up_to <= *last && digest.highlight.is_none()
-        }
-        About::Room { .. } | About::Call { .. } | About::Own(_) => false,
-    }
+fn covers(summary: &Summary, digest: &RoomDigest, up_to: NoticeId) -> bool {
+    summary.from <= digest.oldest && up_to <= summary.up_to && digest.highlight.is_none()
 }
 
 /// The counts of all accounts.

@@ -1,6 +1,6 @@
 //! What the controller asks of the program around it, as plain values.
 
-use crate::{control::Section, notice::NoticeId};
+use crate::{control::Section, notice::NoticeId, present::words};
 
 /// A request to the program, as a plain value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +80,11 @@ impl Act {
     /// The message for the person if it fails.
     pub(crate) fn failure(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "The homeserver could not be told that the room was read",
-            Self::LookAtInvite(_) => "The homeserver could not be asked for an invite",
-            Self::Join => "The invite could not be accepted",
-            Self::Leave => "The invite could not be declined",
-            Self::Decline { .. } => {
-                "The call is silent here, but its caller could not be told, and other devices may go on ringing"
-            }
+            Self::Read { .. } => words::READ_NOT_TOLD,
+            Self::LookAtInvite(_) => words::INVITE_NOT_ASKED,
+            Self::Join => words::NOT_JOINED,
+            Self::Leave => words::NOT_LEFT,
+            Self::Decline { .. } => words::NOT_DECLINED,
         }
     }
 }

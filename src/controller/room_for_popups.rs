@@ -24,7 +24,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn set_others_aside(&mut self) {
-        let others = self.screen.told().filter(|about| !matches!(about, About::Call { .. }));
+        let others = self.screen.current().filter(|about| !matches!(about, About::Call { .. }));
         for about in others.cloned().collect::<Vec<_>>() {
             self.screen.withdraw(&about.key());
             self.set_aside.retain(|before| before.key() != about.key());
@@ -39,13 +39,13 @@ impl<D: Desktop> Controller<D> {
             return Ok(());
         }
         let rooms = set_aside.iter().filter(|about| matches!(about, About::Room { .. })).count();
-        let mut rest = self.fold(&set_aside, self.screen.told().count() + rooms).await?;
+        let mut rest = self.fold(&set_aside, self.screen.current().count() + rooms).await?;
         rest.retain(|about| self.screen.newest(&about.key()).is_none());
         for about in rest {
             match about {
-                About::Room { room, .. } => self.show_room(room, Banner::Left).await?,
+                About::Room { room, .. } => self.show_room(room, Banner::Omitted).await?,
                 About::Summary(Summary { from, up_to, highlights, .. }) => {
-                    self.show_summary((from, up_to, highlights), false, Banner::Left).await?;
+                    self.show_summary((from, up_to, highlights), false, Banner::Omitted).await?;
                 }
                 About::Own(own) => self.problems.show_again(own),
                 About::Call { .. } => {}
@@ -61,7 +61,7 @@ impl<D: Desktop> Controller<D> {
             Step::Room(room) => self.screen.newest(&PopupKey::Room(room.clone())).is_none(),
             Step::Summary { .. } => false,
         };
-        let (new, told) = (steps.iter().filter(is_new).count(), self.screen.told().cloned().collect::<Vec<_>>());
+        let (new, told) = (steps.iter().filter(is_new).count(), self.screen.current().cloned().collect::<Vec<_>>());
         let changes = |room: &RoomKey| steps.iter().any(|step| matches!(step, Step::Room(changed) if changed == room));
         let stays = |about: &About| match about {
             About::Room { room, .. } => changes(room),
@@ -81,10 +81,7 @@ impl<D: Desktop> Controller<D> {
         let up = self.screen.newest(&PopupKey::Summary);
         // A summary that is not up yet takes a place as well.
         let surplus = count - most + usize::from(up.is_none());
-        let mut summary = up.into_iter().chain(told).find_map(|about| match about {
-            About::Summary(summary) => Some(summary.clone()),
-            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
-        });
+        let mut summary = up.into_iter().chain(told).find_map(About::summary).cloned();
         let (mut others, mut folded) = (Vec::new(), 0);
         for about in told {
             let larger = if folded < surplus { self.summary_with(about, summary.as_ref()).await? } else { None };
@@ -96,7 +93,7 @@ impl<D: Desktop> Controller<D> {
             }
         }
         if let Some(Summary { from, up_to, highlights, .. }) = summary.filter(|_| folded > 0) {
-            self.show_summary((from, up_to, highlights), false, Banner::Left).await?;
+            self.show_summary((from, up_to, highlights), false, Banner::Omitted).await?;
         }
         Ok(others)
     }

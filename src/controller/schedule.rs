@@ -29,7 +29,7 @@ impl Default for Schedule {
 
 impl Schedule {
     /// The inbox is being read now.
-    pub(super) fn reads_at(&mut self, now: Instant) {
+    pub(super) fn begin_read(&mut self, now: Instant) {
         let last = self.read_at.replace(now);
         let keeps_changing = last.is_some_and(|at| now < at + 2 * self.interval);
         let (shortest, longest) = READ_INTERVAL;
@@ -50,12 +50,12 @@ impl Schedule {
         }
         let next = self.read_at.map(|at| at + self.interval).filter(|next| now < *next);
         if let Some(next) = next {
-            self.look_again_at(next);
+            self.read_again_at(next);
         }
         next.is_none()
     }
 
-    pub(super) fn look_again_at(&mut self, at: Instant) {
+    pub(super) fn read_again_at(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
     }
 }

@@ -80,12 +80,18 @@ impl About {
         }
     }
 
+    /// The summary, if it is one.
+    #[must_use]
+    pub fn summary(&self) -> Option<&Summary> {
+        if let Self::Summary(summary) = self { Some(summary) } else { None }
+    }
+
     fn is_pending_call(&self) -> bool {
         matches!(self, Self::Call { state, .. } if state.is_pending())
     }
 
     /// Whether seeing `other` implies having seen everything in `self`.
-    fn tells_nothing_newer(&self, other: &Self) -> bool {
+    fn is_covered_by(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Room { up_to, .. }, Self::Room { up_to: seen, .. }) => up_to <= seen,
             (Self::Call { .. }, _) => true,
@@ -96,7 +102,7 @@ impl About {
 
 /// What is kept of a popup: numbers, identifiers and a hash, but no text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct PopupRecord {
     /// The data it is made from.
     pub about: About,
     /// See [`Popup::content_hash`].
@@ -111,14 +117,14 @@ pub struct PersistedPopups {
     /// The service that issued the ids.
     service: String,
     /// Each with its id.
-    popups: Vec<(u32, Told)>,
+    popups: Vec<(u32, PopupRecord)>,
 }
 
 /// Result of a call or a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScreenEvent {
     /// The service shows it.
-    Shown(Told),
+    Shown(PopupRecord),
     /// The service refused it, with the reason. It is not retried automatically.
     NotShown(About, String),
     /// The person chose an action that the popup offers. The popup is closed.
@@ -140,15 +146,15 @@ pub enum ScreenEvent {
 #[derive(Debug)]
 struct Entry {
     key: PopupKey,
-    up: Option<(u32, Told)>,
-    waiting: Option<(Popup, Told)>,
+    up: Option<(u32, PopupRecord)>,
+    waiting: Option<(Popup, PopupRecord)>,
 }
 
 /// The call that has not been answered yet.
 #[derive(Debug)]
 enum InFlight {
     Show {
-        told: Told,
+        told: PopupRecord,
         replaces: u32,
         /// Whether it has not been withdrawn since.
         is_wanted: bool,
@@ -174,8 +180,7 @@ pub struct Screen {
 impl Screen {
     /// Shows a popup in place of the one with the same key. An older version that still waits is dropped.
     pub fn show(&mut self, popup: Popup, about: About) {
-        let actions = popup.buttons.iter().map(|button| button.action).collect();
-        let told = Told { about, content_hash: popup.content_hash(), actions };
+        let told = PopupRecord { about, content_hash: popup.content_hash(), actions: popup.buttons.clone() };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,
@@ -190,7 +195,7 @@ impl Screen {
 
     /// Closes the popup with this key, or drops it if it is waiting or in flight.
     pub fn withdraw(&mut self, key: &PopupKey) {
-        let replaced = self.unwant(key);
+        let replaced = self.cancel_in_flight(key);
         if let Some(index) = self.entries.iter().position(|entry| entry.key == *key)
             && let Some((id, _)) = self.entries.remove(index).up
             && replaced != Some(id)
@@ -200,7 +205,7 @@ impl Screen {
     }
 
     /// Drops the waiting popup with this key if `is_wrong` says so. Returns whether it was dropped.
-    pub fn drop_waiting(&mut self, key: &PopupKey, is_wrong: impl FnOnce(&Told) -> bool) -> bool {
+    pub fn drop_waiting(&mut self, key: &PopupKey, is_wrong: impl FnOnce(&PopupRecord) -> bool) -> bool {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == *key) else { return false };
         let dropped = entry.waiting.take_if(|(_, told)| is_wrong(told)).is_some();
         self.forget_empty();
@@ -290,7 +295,7 @@ impl Screen {
     }
 
     /// The popups that are up or being sent, each in its newest version.
-    pub fn told(&self) -> impl Iterator<Item = &About> {
+    pub fn current(&self) -> impl Iterator<Item = &About> {
         let in_flight = self.in_flight_about().filter(|about| self.find(&about.key()).is_none());
         self.entries.iter().filter_map(|entry| self.newest(&entry.key)).chain(in_flight)
     }
@@ -307,7 +312,7 @@ impl Screen {
 
     /// The popup with this key that is up.
     #[must_use]
-    pub fn up(&self, key: &PopupKey) -> Option<&Told> {
+    pub fn up(&self, key: &PopupKey) -> Option<&PopupRecord> {
         self.find(key)?.up.as_ref().map(|(_, told)| told)
     }
 
@@ -336,7 +341,7 @@ impl Screen {
     }
 
     /// Marks the call in flight as no longer wanted, if it has this key. Returns the id that it replaces.
-    fn unwant(&mut self, key: &PopupKey) -> Option<u32> {
+    fn cancel_in_flight(&mut self, key: &PopupKey) -> Option<u32> {
         match &mut self.in_flight {
             Some(InFlight::Show { told, replaces, is_wanted }) if told.about.key() == *key => {
                 *is_wanted = false;
@@ -470,11 +475,11 @@ impl Screen {
     /// newer.
     fn seen(&mut self, index: usize) -> Option<About> {
         let entry = &mut self.entries[index];
-        let (_, Told { about, .. }) = entry.up.take()?;
-        entry.waiting.take_if(|(_, told)| told.about.tells_nothing_newer(&about));
+        let (_, PopupRecord { about, .. }) = entry.up.take()?;
+        entry.waiting.take_if(|(_, told)| told.about.is_covered_by(&about));
         let key = entry.key.clone();
-        if self.in_flight_about().is_some_and(|coming| coming.key() == key && coming.tells_nothing_newer(&about)) {
-            self.unwant(&key);
+        if self.in_flight_about().is_some_and(|coming| coming.key() == key && coming.is_covered_by(&about)) {
+            self.cancel_in_flight(&key);
         }
         self.forget_empty();
         Some(about)

@@ -14,7 +14,7 @@ use tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
 
 pub use crate::desktop::tray_view::Badge;
 
-/// Supported sizes; others are clamped.
+/// Supported sizes, in pixels; others are clamped.
 const SIZES: std::ops::RangeInclusive<u32> = 8..=256;
 
 /// The largest number that is written out; larger ones become this with a plus sign.
@@ -35,7 +35,7 @@ const HANDSET: &str = r#"<g transform="translate(-.028 .028) rotate(45)" fill="n
     <path d="M-.27-.06Q0 .22 .27-.06" stroke-width=".17"/>
     <path d="M-.25 0L-.33-.13M.25 0L.33-.13" stroke-width=".25"/></g>"#;
 
-/// Of a symbolic icon on light and on dark panels, and the edge of one that may be on either.
+/// Colours of a symbolic icon on light and on dark panels, and of its edge if the panel is unknown.
 const DARK: &str = "#2e3436";
 const LIGHT: &str = "#f4f4f4";
 const EDGE: &str = "#24292b";

@@ -173,3 +173,11 @@ pub struct ServiceState {
     /// What it is, if available ("dunst 1.9.0"); otherwise why not, and what to do.
     pub reason: Option<String>,
 }
+
+impl ServiceState {
+    /// Not available, for this reason.
+    #[must_use]
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self { available: false, reason: Some(reason.into()) }
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A notification service, as it reports itself.
-#[expect(clippy::struct_excessive_bools, reason = "what a service says of itself is that many answers")]
+#[expect(clippy::struct_excessive_bools, reason = "capabilities are independent of each other")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PopupService {
     /// The scope of its popup ids: ids of another service are invalid.
@@ -25,7 +25,7 @@ pub struct PopupService {
 }
 
 /// Requirements that deviate from the specification.
-#[expect(clippy::struct_excessive_bools, reason = "services need these in any combination")]
+#[expect(clippy::struct_excessive_bools, reason = "services need any combination")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PopupNeeds {
     /// The newest line comes first, because a banner shows only the beginning of its text.

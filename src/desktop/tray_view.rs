@@ -7,7 +7,7 @@ use crate::{
     app_info,
     config::TrayStyle,
     notice::{NoticeId, RoomKey},
-    present::counts_sentence,
+    present::words::{self, menu as menu_words},
     push::text,
 };
 
@@ -96,18 +96,14 @@ impl TrayView {
     /// Builds the icon's state, the tooltip and the menu.
     #[must_use]
     pub fn new(state: &TrayState) -> Self {
-        let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
+        let counts = words::counts(state.badge.unread, state.badge.missed_calls);
         let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
-        let mut tooltip = format!("{}: {counts}", app_info::APP_NAME);
-        if let Some(until) = &until {
-            tooltip = format!("{tooltip}, paused until {until}");
-        }
         Self {
             badge: state.badge,
             paused: until.is_some(),
             style: state.style,
             dark_panel: state.dark_panel,
-            tooltip,
+            tooltip: menu_words::tooltip(app_info::APP_NAME, &counts, until.as_deref()),
             menu: menu(state, &counts, until.as_deref()),
         }
     }
@@ -123,24 +119,24 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     let unread: Vec<_> =
         state.newest.iter().take(NEWEST_IN_MENU).filter(|notice| notice.is_unread).map(|notice| notice.id).collect();
     if !unread.is_empty() {
-        menu.push(item("Mark these as read", TrayAction::Read(unread)));
+        menu.push(item(menu_words::MARK_AS_READ, TrayAction::Read(unread)));
     }
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
-        menu.push(MenuEntry::Label(format!("Paused until {until}")));
-        menu.push(item("Resume", TrayAction::Resume));
+        menu.push(MenuEntry::Label(menu_words::paused_until(until)));
+        menu.push(item(menu_words::RESUME, TrayAction::Resume));
     } else {
         menu.push(MenuEntry::Submenu {
-            label: "Pause".to_owned(),
+            label: menu_words::PAUSE.to_owned(),
             entries: vec![
-                item("30 minutes", TrayAction::Pause(PauseLength::HalfHour)),
-                item("1 hour", TrayAction::Pause(PauseLength::Hour)),
-                item("Until tomorrow", TrayAction::Pause(PauseLength::UntilTomorrow)),
+                item(menu_words::HALF_HOUR, TrayAction::Pause(PauseLength::HalfHour)),
+                item(menu_words::HOUR, TrayAction::Pause(PauseLength::Hour)),
+                item(menu_words::UNTIL_TOMORROW, TrayAction::Pause(PauseLength::UntilTomorrow)),
             ],
         });
     }
     menu.push(MenuEntry::Check {
-        label: "Mute sounds".to_owned(),
+        label: menu_words::MUTE_SOUNDS.to_owned(),
         checked: state.muted,
         action: TrayAction::ToggleMute,
     });
@@ -148,40 +144,39 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
         let mut entries: Vec<_> =
             state.muted_rooms.iter().take(MUTED_IN_MENU).map(|room| unmute(room, state)).collect();
         if state.muted_rooms.len() > 1 {
-            entries.push(item("Unmute all", TrayAction::Unmute(None)));
+            entries.push(item(menu_words::UNMUTE_ALL, TrayAction::Unmute(None)));
         }
-        menu.push(MenuEntry::Submenu { label: "Muted rooms".to_owned(), entries });
+        menu.push(MenuEntry::Submenu { label: menu_words::MUTED_ROOMS.to_owned(), entries });
     }
-    menu.push(item("Clear", TrayAction::Clear));
+    menu.push(item(menu_words::CLEAR, TrayAction::Clear));
     menu.push(MenuEntry::Separator);
     if !state.connected {
-        menu.push(item("Connect a homeserver…", TrayAction::Connect));
+        menu.push(item(menu_words::CONNECT, TrayAction::Connect));
     }
-    menu.push(item("Open inbox", TrayAction::OpenInbox));
-    menu.push(item("Settings", TrayAction::OpenSettings));
-    menu.push(item("Test notification", TrayAction::Test));
+    menu.push(item(menu_words::OPEN_INBOX, TrayAction::OpenInbox));
+    menu.push(item(menu_words::SETTINGS, TrayAction::OpenSettings));
+    menu.push(item(menu_words::TEST, TrayAction::Test));
     if let Some(on) = state.autostart {
-        let label = "Start with the desktop".to_owned();
+        let label = menu_words::AUTOSTART.to_owned();
         menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
     }
     menu.push(MenuEntry::Separator);
-    menu.push(item("Quit", TrayAction::Quit));
+    menu.push(item(menu_words::QUIT, TrayAction::Quit));
     menu
 }
 
-/// "Unmute Kitchen (until 08:00)"
 fn unmute(muted: &MenuRoom, state: &TrayState) -> MenuEntry {
-    let until = muted.until.map(|until| format!(" (until {})", until_words(until, state.now, &state.time_zone)));
+    let until = muted.until.map(|until| until_words(until, state.now, &state.time_zone));
     MenuEntry::Item {
-        label: format!("Unmute {}{}", muted.name, until.unwrap_or_default()),
+        label: menu_words::unmute(&muted.name, until.as_deref()),
         action: TrayAction::Unmute(Some(muted.room.clone())),
     }
 }
 
 /// "08:00" within the next 24 hours, otherwise with the date.
 fn until_words(until: Timestamp, now: Timestamp, time_zone: &TimeZone) -> String {
-    let format = if until.duration_since(now) < SignedDuration::from_hours(24) { "%H:%M" } else { "%-d %b, %H:%M" };
-    until.to_zoned(time_zone.clone()).strftime(format).to_string()
+    let is_soon = until.duration_since(now) < SignedDuration::from_hours(24);
+    menu_words::time(&until.to_zoned(time_zone.clone()), !is_soon)
 }
 
 /// A line of the menu. Labels are plain text: the adapter escapes mnemonics.

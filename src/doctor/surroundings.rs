@@ -12,7 +12,7 @@ use crate::{
         probe::{Seen, Surroundings},
     },
     push::text,
-    sound::{Fault, OpenError},
+    sound::Fault,
 };
 
 const NO_BUS: &str = "there is no session bus";
@@ -21,7 +21,7 @@ const NO_BUS: &str = "there is no session bus";
 /// whether an account has an access token to store.
 pub(super) fn check(
     seen: Option<Surroundings>,
-    device: Option<Result<&'static str, OpenError>>,
+    device: Option<Result<&'static str, Fault>>,
     status: Option<&Status>,
     config: &Config,
     signed_in: bool,
@@ -143,7 +143,7 @@ fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
 }
 
 fn sound(
-    device: Option<Result<&'static str, OpenError>>,
+    device: Option<Result<&'static str, Fault>>,
     status: Option<&Status>,
     config: &Config,
     do_not_disturb: bool,
@@ -158,8 +158,8 @@ fn sound(
     };
     match device {
         None => silent("the sound server does not answer".to_owned()),
-        Some(Err(OpenError { fault: Fault::NoAnswer, reason })) => silent(words(reason)),
-        Some(Err(OpenError { fault: Fault::NoDevice, reason })) => {
+        Some(Err(Fault::NoAnswer(reason))) => silent(words(reason)),
+        Some(Err(Fault::NoDevice(reason))) => {
             Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
                 .advise("Start a sound server (PipeWire or PulseAudio), or connect a device")
         }

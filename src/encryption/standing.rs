@@ -12,7 +12,11 @@ use super::{
     error::EncryptionError,
     machine::{Machine, VerificationAsk},
 };
-use crate::{control::EncryptionStatus, present::popup::OwnPopup, push::text};
+use crate::{
+    control::EncryptionStatus,
+    present::{popup::OwnPopup, words},
+    push::text,
+};
 
 /// What was told, in the store.
 const TOLD: &str = "pushbell.told";
@@ -84,30 +88,16 @@ pub(super) async fn look(
     let sessions = sessions(machine).await?;
     let mut news = Vec::new();
     if trust == Trust::Unverified && !before.is_unverified {
-        let why = if before.was_verified {
-            "is no longer verified, as after resetting the account's cross-signing"
-        } else {
-            "is not verified"
-        };
-        let text = format!(
-            "{account}: this session {why}. Some senders do not share the keys of their messages with it. Run `pushbell \
-             verify {account}`"
-        );
+        let text = words::session_unverified(account, before.was_verified);
         news.push(News { popup: OwnPopup::Unverified, text });
     }
     if backup == BackupState::Reset && !was_reset {
-        let text = format!(
-            "{account}: the key backup was deleted or replaced, and is no longer read. Run `pushbell verify {account} \
-             --with-backup`"
-        );
+        let text = words::backup_reset(account);
         news.push(News { popup: OwnPopup::BackupReset, text });
     }
     let known = before.sessions.as_ref();
     for (id, name) in sessions.iter().filter(|(id, _)| known.is_some_and(|known| !known.contains(id))) {
-        let text = format!(
-            "{account}: {}. If it was not you, end that session in your usual client",
-            name_of(id, name.as_deref())
-        );
+        let text = words::new_sign_in(account, &name_of(id, name.as_deref()));
         news.push(News { popup: OwnPopup::NewSignIn, text });
     }
     if let Some(request) = request
@@ -115,7 +105,7 @@ pub(super) async fn look(
         && let Some(name) = asked_by(request, &sessions)
     {
         keep_request(machine, request).await?;
-        let text = format!("{account}: your session {name} asks to verify Pushbell. Run `pushbell verify {account}`");
+        let text = words::verification_asked(account, &name);
         news.push(News { popup: OwnPopup::VerificationAsked, text });
     }
     let told = Told {

@@ -248,7 +248,7 @@ impl Tasks {
 
     fn announce(&mut self, account: Arc<str>, News { popup, text }: News) {
         let told = self.told.entry(popup).or_default();
-        told.push((account, text + "."));
+        told.push((account, text));
         told.retain(|(account, _)| {
             self.readers.get(account).is_some_and(|reading| reading.status.is_told_by(popup) != Some(false))
         });

@@ -1,7 +1,6 @@
 //! Whether the desktop starts Pushbell by itself.
 //!
-//! Turning it on or off changes what happens at the next login, and nothing that runs now. All of these may wait for
-//! the system, a few seconds at most: they are not for threads that must not.
+//! Turning it on or off takes effect at the next login. These functions block, for a few seconds at most.
 
 use std::{env, io};
 
@@ -9,12 +8,12 @@ use super::system::autostart::{turn_off, turn_on};
 
 pub(crate) use super::system::autostart::status;
 
-/// Whether the desktop starts Pushbell by itself, as far as can be told.
+/// Whether the desktop starts Pushbell by itself, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Autostart {
-    /// It does, or would but for the problem.
+    /// It does, or would do without the problem.
     pub(crate) on: bool,
-    /// What starts it, in words that follow "by": "the systemd user unit pushbell.service". Empty where nothing does.
+    /// What starts it, as it follows "by": "the systemd user unit pushbell.service". Empty if nothing does.
     pub(crate) by: String,
     /// What is wrong with it and what to do, if anything.
     pub(crate) problem: Option<String>,

@@ -1,5 +1,5 @@
-//! Files and directories that only the user can read: by their modes, whatever the umask; on Windows, what is made in
-//! the user's profile inherits that from it.
+//! Files and directories that only the user can read: by their modes, whatever the umask. On Windows they inherit this
+//! from the user's profile.
 
 #[cfg(unix)]
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes a directory, and those above it that are missing, each private to the user. One that exists stays as it is.
+/// Creates a directory and its missing ancestors, private to the user. An existing one stays as it is.
 ///
 /// # Errors
-/// When it cannot be made, or something else has its name.
+/// When it cannot be created, or is no directory.
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -22,7 +22,7 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
         create_private_directory(parent)?;
     }
     match fs::create_dir(path) {
-        // Not by `DirBuilder`: the umask takes away from its mode.
+        // `DirBuilder` would apply the umask to the mode.
         #[cfg(unix)]
         Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
         #[cfg(not(unix))]
@@ -32,11 +32,10 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file to read and write; makes it if there is none, and makes it private to the user in either case.
-/// What it contains stays.
+/// Opens a file for reading and writing, creates it if missing, and makes it private to the user. Its content is kept.
 ///
 /// # Errors
-/// When it cannot be opened or made, or belongs to somebody else.
+/// When it cannot be opened or created, or belongs to another user.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -58,23 +57,23 @@ pub(crate) fn identity(file: &fs::Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// The same for every file: Windows lets nobody remove or replace a file that SQLite has open.
+/// The same for every file: on Windows a file that SQLite has open can be neither removed nor replaced.
 #[cfg(not(unix))]
 #[must_use]
 pub(crate) fn identity(_file: &fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-/// Replaces a file, or makes it, private to the user. Whoever reads it finds the old content or the new, whole, also
-/// after a power cut. A symbolic link stays one: what it points to is replaced.
+/// Atomically creates or replaces a file that is private to the user: readers find either the old or the new content,
+/// also after a power cut. If the path is a symbolic link, its target is replaced.
 ///
 /// # Errors
-/// When it cannot be written: then the old content stands.
+/// When it cannot be written: the old content is kept.
 pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let (target, draft) = target_and_draft(path)?;
     let replaced = write_synced(&draft, content).and_then(|()| fs::rename(&draft, &target));
     if replaced.is_err() {
-        // Nothing more can be done about a draft that cannot be removed either.
+        // If this fails as well, the next replacement overwrites the draft.
         drop(fs::remove_file(&draft));
     }
     replaced?;
@@ -87,7 +86,7 @@ pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the unfinished copy that [`replace_private`] has left behind where it was killed.
+/// Removes the draft that a killed [`replace_private`] has left behind.
 ///
 /// # Errors
 /// When there is one that cannot be removed.
@@ -99,8 +98,8 @@ pub(crate) fn remove_draft(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file behind a path that may be a link, and where its new content is written before it takes its place. Always
-/// the same name: what a killed process leaves there is replaced by the next.
+/// The target of a path that may be a link, and the draft to which its new content is written first. The draft always
+/// has the same name, so that the next process replaces the draft of a killed one.
 fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let target = match fs::canonicalize(path) {
         Ok(target) => target,
@@ -114,10 +113,10 @@ fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     Ok((target, draft))
 }
 
-/// Whether everybody on this computer can read the file: it lets them, and so does each directory on the way.
+/// Whether every user of this computer can read the file, by its own mode and those of the directories above it.
 ///
 /// # Errors
-/// When that cannot be told.
+/// When that is unknown.
 #[cfg(unix)]
 pub(crate) fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     let lets_others = |path: &Path, mode: u32| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode() & mode != 0);
@@ -130,7 +129,7 @@ pub(crate) fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     lets_others(&path, 0o004)
 }
 
-/// Lists of permissions are not looked at: it is taken as private.
+/// Access control lists are not examined: the file counts as private.
 ///
 /// # Errors
 /// Never.

@@ -9,7 +9,7 @@ use std::{
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Most characters of a name.
+/// Maximum length of a name, in characters.
 const MAX_NAME_LENGTH: usize = 40;
 
 /// The disk that a file or directory is on.
@@ -17,7 +17,7 @@ const MAX_NAME_LENGTH: usize = 40;
 pub(crate) struct Disk {
     /// Bytes that this user may still write.
     pub(crate) free: u64,
-    /// Nobody may write.
+    /// It is mounted read-only.
     pub(crate) read_only: bool,
 }
 
@@ -33,11 +33,11 @@ pub fn name() -> String {
     if host.is_empty() { "this computer".to_owned() } else { host }
 }
 
-/// The machine id, which is stable until the system is installed anew; `None` where there is none.
-/// Never disclosed: only values derived from it by a one-way hash are.
+/// The machine id, which is stable until the system is reinstalled; `None` if there is none. Only values derived from
+/// it by a one-way hash may be disclosed.
 #[cfg(target_os = "linux")]
 pub(crate) fn machine_id() -> Option<String> {
-    // Before the first boot is over, another word may be in it: machine-id(5).
+    // Before the end of the first boot it may contain another word: machine-id(5).
     let is_id = |id: &String| id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
     let read = |path| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(is_id);
     ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(read)
@@ -74,7 +74,7 @@ pub(crate) fn machine_id() -> Option<String> {
 /// The bridges on which Docker and Podman put containers by default.
 const BRIDGES: [&str; 3] = ["docker0", "podman0", "cni-podman0"];
 
-/// The address of each interface, with the length of its network's prefix. None where nobody can tell.
+/// The address of each interface, with its network's prefix length. Empty if unknown.
 #[must_use]
 pub(crate) fn addresses() -> Vec<(IpAddr, u8)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
@@ -127,19 +127,19 @@ pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     if told == 0 { Err(io::Error::last_os_error()) } else { Ok(Disk { free, read_only: false }) }
 }
 
-/// Asks, without writing, whether this user may write there.
+/// Checks, without writing, whether this user may write there.
 ///
 /// # Errors
-/// Says why not.
+/// The reason why not.
 #[cfg(unix)]
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
-/// Asks, without writing, whether it is marked as one to read only.
+/// Checks, without writing, whether it is a read-only file.
 ///
 /// # Errors
-/// Says why not.
+/// The reason why not.
 #[cfg(windows)]
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     let found = std::fs::metadata(path)?;
@@ -150,10 +150,10 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Raises the number of files and sockets that this process may have open at once to this, or as far as the system lets
-/// it; it is not lowered. Returns what holds now.
+/// Raises the limit of files and sockets that this process may have open to this number, or as far as the system
+/// allows. Never lowers it. Returns the limit in force.
 ///
-/// Programs that are started from here have the same: numbers far beyond the usual 1024 trouble some of them.
+/// Child processes inherit the limit, and some cannot cope with limits far above the usual 1024.
 #[cfg(unix)]
 pub(crate) fn allow_open_files(wanted: usize) -> usize {
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
@@ -166,7 +166,7 @@ pub(crate) fn allow_open_files(wanted: usize) -> usize {
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
 }
 
-/// Windows has no such number.
+/// Windows has no such limit.
 #[cfg(windows)]
 #[must_use]
 pub(crate) fn allow_open_files(_wanted: usize) -> usize {

@@ -1,21 +1,21 @@
-//! The only place that names the operating system. Each system has a module of its own; all have the same names in it,
-//! and the rest of the program uses those through this module and knows nothing of the system behind them:
+//! The only place that names the operating system. Each system has a module with the same names in it, which the rest
+//! of the program uses through this module:
 //!
 //! | name | what it is |
 //! |---|---|
-//! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
-//! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
-//! | `console::{attach, is_logged, HiddenTyping}` | where the command line is read and written, and passwords are typed |
-//! | `open::{Launcher, KNOWS_LOCALHOST_NAMES, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
-//! | `peer::is_own` | whether a connection within this computer was made by this user, as far as that is asked |
-//! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
-//! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
-//! | `interruptions::{Interruptions, AddressWatch}` | notices that the clock was set, that a network has come, that this computer has got or lost an address |
+//! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which runs the tray icon and the system's event loop, if there is one; the remote sends it views from any thread |
+//! | `session::Session` | popups, opening things, counts on docks, and the state of the desktop, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `console::{attach, is_logged, HiddenTyping}` | the terminal: output and hidden input |
+//! | `open::{Launcher, KNOWS_LOCALHOST_NAMES, browser_available, open_in_browser}` | opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
+//! | `peer::is_own` | whether a local connection was made by this user, where the system can tell |
+//! | `control_socket::{ControlListener, connect}` | private byte streams between the running program and its commands |
+//! | `keyring::{NAME, get, set, delete}` | the system's keyring |
+//! | `interruptions::{Interruptions, AddressWatch}` | detects a set clock, a new network, and changed addresses |
 //!
-//! The other modules are for all systems, most of them by a crate. Everything asynchronous runs on the tokio runtime of
-//! the thread that starts it, never on the main thread.
+//! The other modules serve all systems, most of them through a crate. Asynchronous parts run on the tokio runtime of
+//! the thread that starts them, never on the main thread.
 //!
-//! What each system has of this, and how it is checked: `docs/systems.md`.
+//! `docs/systems.md` lists what each system supports, and how it is checked.
 
 pub(crate) mod autostart;
 pub(crate) mod files;
@@ -53,12 +53,12 @@ pub use linux::{
 pub(crate) use system::{console, interruptions, keyring, main_loop, open, peer};
 pub use system::{control_socket, session};
 
-/// Something after which pushes may have been missed.
+/// An event after which pushes may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// The clock was set by seconds or more, or the computer slept.
     ClockJumped,
-    /// There is a new way to other computers.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells it"))]
+    /// A new network route has appeared.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "reported on Linux only"))]
     NetworkCame,
 }

@@ -10,7 +10,7 @@ use crate::{
     desktop::{DesktopEvent, OpenTarget, links},
 };
 
-/// Openings under way at a time; a program that was started and still runs does not count.
+/// Maximum number of openings in progress. Programs that were started and still run do not count.
 pub(super) const MAX_OPENINGS: usize = 4;
 
 /// Opens what a click asks for.

@@ -1,4 +1,4 @@
-//! State of the desktop's services, seen from outside of the running program without changing or starting anything.
+//! State of the desktop's services, queried without the running program, and without changing or starting anything.
 
 pub(crate) use super::host::{check_writable, disk};
 #[cfg(target_os = "linux")]
@@ -6,17 +6,17 @@ pub(crate) use super::linux::probe::surroundings;
 
 /// State of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has a way to ask"))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "can be queried on Linux only"))]
 pub(crate) enum Seen {
-    /// It answers; its name.
+    /// It answers, with this name.
     Present(String),
-    /// It is missing or unusable: why, in words.
+    /// It is missing or unusable, for this reason.
     Absent(String),
-    /// There is no session bus that it could be on.
+    /// There is no session bus.
     NoSessionBus,
-    /// It is there, but does not answer.
+    /// It does not answer.
     Silent,
-    /// This system has no way to ask.
+    /// It cannot be queried on this system.
     #[default]
     Unknown,
 }
@@ -24,23 +24,23 @@ pub(crate) enum Seen {
 /// The parts of the desktop.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Surroundings {
-    /// The bus that all of them are on.
+    /// The session bus.
     pub(crate) session_bus: Seen,
-    /// What shows popups.
+    /// The notification service.
     pub(crate) popups: Seen,
-    /// What that can do, in its own words; empty when it does not say.
+    /// The notification service's capabilities; empty if unknown.
     pub(crate) capabilities: Vec<String>,
-    /// The desktop says that the person is not to be disturbed.
+    /// Whether do-not-disturb is on.
     pub(crate) do_not_disturb: bool,
-    /// What shows tray icons.
+    /// The tray host.
     pub(crate) tray: Seen,
-    /// What knows whether the screen is locked.
+    /// The source of the screen lock's state.
     pub(crate) screen_lock: Seen,
-    /// What keeps access tokens.
+    /// The keyring.
     pub(crate) keyring: Seen,
 }
 
-/// Elsewhere, the running program alone knows.
+/// On other systems only the running program knows.
 #[cfg(not(target_os = "linux"))]
 #[allow(clippy::unused_async, reason = "on Linux, services are asked")]
 pub(crate) async fn surroundings() -> Surroundings {

@@ -1,4 +1,4 @@
-//! Sockets that listen, and how those that are connected find out that the other side is gone.
+//! Listening sockets, and the detection of dead connections.
 
 use std::{
     io,
@@ -9,18 +9,17 @@ use std::{
 use hyper_util::client::legacy::connect::HttpConnector;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted, as far as the system allows it: Linux allows 4096 by itself. Where they
-/// are more, the system drops a homeserver's first packet with the others', and it tries again only after 1, 3 and 7 s.
+/// Maximum number of connections that wait to be accepted; Linux's own limit is 4096 as well. Beyond it the system
+/// drops a homeserver's first packet, which is retried only after 1, 3 and 7 s.
 const BACKLOG: i32 = 4096;
 
-/// A connection on which nothing comes is probed after so long, then each so often and so many times. The system does so
-/// by itself.
+/// TCP keepalive: idle time, interval and number of probes.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
-/// What was sent and is not acknowledged for so long was sent to nobody.
+/// A connection ends if sent data is not acknowledged for this long.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
-/// Has connections that this makes end by themselves when the other side is gone without a word.
+/// Configures the connector so that its connections end when the peer has vanished.
 pub(crate) fn notice_loss(connector: &mut HttpConnector) {
     let (idle, interval, probes) = KEEPALIVE;
     connector.set_keepalive(Some(idle));
@@ -30,18 +29,18 @@ pub(crate) fn notice_loss(connector: &mut HttpConnector) {
     connector.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
-/// Listens on this address and on no other: `[::]` takes IPv6 alone, on every system, so that `0.0.0.0` has room beside
-/// it. The socket does not block.
+/// Listens on this address only: `[::]` accepts IPv6 alone on every system, so that `0.0.0.0` can be used beside it.
+/// The socket is non-blocking.
 ///
 /// # Errors
-/// When the address is not this computer's, is taken, or is not for this user.
+/// When the address is not local, is in use, or is not permitted to this user.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Connections of an earlier run that are still being forgotten do not matter. On Windows they never do, and there
-    // this would let two programs have the same address.
+    // Connections of an earlier run in TIME_WAIT do not block the address. On Windows they never do, and this option
+    // would let two programs share the address.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -50,7 +49,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Whether listening failed because this computer has no addresses of that family.
+/// Whether listening failed because this computer lacks that address family.
 pub(crate) fn lacks_family(error: &io::Error) -> bool {
     #[cfg(unix)]
     let code = rustix::io::Errno::AFNOSUPPORT.raw_os_error();

@@ -11,10 +11,10 @@ use super::files;
 #[cfg(target_os = "linux")]
 const COOKIE: [u8; 256] = [0; 256];
 
-/// Makes sure that there is a cookie to show to PulseAudio, which our client library leaves out where it finds none,
-/// and is then sent away even by servers that ask for none. `directory` is private and may keep a file.
+/// Ensures that there is a PulseAudio cookie: without one, our client library sends none and is rejected even by
+/// servers that need none. `directory` is a private directory for a substitute.
 ///
-/// Changes the environment: call it while the program has one thread.
+/// Changes the environment: call it while the program is single-threaded.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -27,7 +27,7 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
     if home.join(".config/pulse/cookie").is_file() || home.join(".pulse-cookie").is_file() {
         return Ok(());
     }
-    // Where PulseAudio itself keeps it, if that is elsewhere; our client library does not look there.
+    // Another place of PulseAudio's own cookie, which our client library does not know.
     let configured = env::var_os("XDG_CONFIG_HOME").map(|directory| Path::new(&directory).join("pulse/cookie"));
     let cookie = match configured.filter(|path| path.is_file()) {
         Some(path) => path,
@@ -41,8 +41,8 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that
-/// there is no sound is known from the error that follows.
+/// Keeps ALSA's library from writing to stderr, on this thread, about each device that it tries. Failures are reported
+/// through the error that follows.
 #[cfg(target_os = "linux")]
 pub(crate) fn silence_alsa() {
     if let Err(error) = alsa::Output::local_error_handler() {
@@ -50,7 +50,7 @@ pub(crate) fn silence_alsa() {
     }
 }
 
-/// What PulseAudio's own library shows where there is no cookie.
+/// The cookie that PulseAudio's own library sends if there is none.
 #[cfg(target_os = "linux")]
 fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join("pulse-cookie");

@@ -1,7 +1,7 @@
-//! The tray icon: what is the same on every system. What it shows is decided in [`crate::desktop::tray_view`].
+//! The tray icon: the part common to all systems. Its content is decided in [`crate::desktop::tray_view`].
 //!
-//! It stays on one thread, since some systems' icon cannot be sent; other threads tell it what to show through a
-//! [`TrayRemote`], of which it takes only the newest view.
+//! It stays on one thread, since some systems' icons are not `Send`. Other threads set the view through a
+//! [`TrayRemote`]; only the newest one is shown.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the icon leaves
-/// and the main thread's loop ends.
+/// Sets the view of the tray icon, from any thread and without blocking. Dropping the last clone removes the icon and
+/// ends the main thread's loop.
 #[derive(Clone)]
 pub(crate) struct TrayRemote(Arc<QuitOnDrop>);
 
@@ -38,20 +38,20 @@ struct Commands {
 
 struct QuitOnDrop(Arc<CommandQueue>);
 
-/// A remote, and the queue that it writes to. `wake` is called after each command, from any thread: it makes the icon's
-/// thread look into the queue.
+/// A remote, and the queue that it writes to. `wake` is called after each command, on any thread, and makes the icon's
+/// thread read the queue.
 pub(super) fn channel(wake: impl Fn() + Send + Sync + 'static) -> (TrayRemote, Arc<CommandQueue>) {
     let queue = Arc::new(CommandQueue { commands: Mutex::default(), wake: Box::new(wake) });
     (TrayRemote(Arc::new(QuitOnDrop(Arc::clone(&queue)))), queue)
 }
 
 impl TrayRemote {
-    /// Shows this; a view that was not shown yet is dropped.
+    /// Shows this view, in place of any that has not been shown yet.
     pub(crate) fn set(&self, view: TrayView) {
         self.0.0.change(|commands| commands.view = Some(view));
     }
 
-    /// Makes the icon anew: its connection does not come back by itself when the session bus was restarted.
+    /// Recreates the icon: it does not reconnect by itself when the session bus has restarted.
     pub(crate) fn recreate(&self) {
         self.0.0.change(|commands| commands.recreate = true);
     }
@@ -63,13 +63,13 @@ impl CommandQueue {
         (self.wake)();
     }
 
-    /// Whether the icon is to leave.
+    /// Whether the icon is to be removed.
     #[cfg(target_os = "linux")]
     pub(super) fn is_over(&self) -> bool {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).quit
     }
 
-    /// The end is permanent.
+    /// Takes the commands; `quit` stays set.
     fn take(&self) -> Commands {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let quit = commands.quit;
@@ -89,13 +89,13 @@ pub(super) enum TrayError {
     /// The system refused it.
     #[error("the desktop did not take the tray icon: {0}")]
     NotTaken(String),
-    /// Its picture or its menu could not be made.
-    #[allow(dead_code, reason = "on Linux both always can")]
+    /// Its image or menu could not be created.
+    #[allow(dead_code, reason = "does not occur on Linux")]
     #[error("the tray icon could not be made: {0}")]
     Unusable(String),
 }
 
-/// The tray icon of this program. It stays on the thread that made it; dropping it takes the icon down.
+/// The tray icon of this program. It stays on the thread that created it; dropping it removes the icon.
 pub(super) struct Tray {
     icon: Option<(Icon, IconState)>,
     view: Option<TrayView>,
@@ -106,20 +106,20 @@ pub(super) struct Tray {
 /// What the icon shows now.
 pub(super) struct IconState {
     pub(super) drawing: Drawing,
-    /// What stands beside the icon, if anything does.
-    #[allow(dead_code, reason = "nothing does on Linux")]
+    /// The text beside the icon, if there is one.
+    #[allow(dead_code, reason = "there is none on Linux")]
     pub(super) count: String,
     pub(super) tooltip: String,
     pub(super) menu: Vec<MenuEntry>,
 }
 
 impl Tray {
-    /// A tray without an icon yet. What the user does with the icon is sent to `events`.
+    /// A tray without an icon. The user's actions are sent to `events`.
     pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
         Self { icon: None, view: None, events, reported: None }
     }
 
-    /// Handles the queue; returns false once the icon is to leave.
+    /// Handles the queued commands. Returns false once the icon is to be removed.
     pub(super) fn apply(&mut self, queue: &CommandQueue) -> bool {
         let Commands { view, recreate, quit } = queue.take();
         if quit || recreate {
@@ -127,7 +127,7 @@ impl Tray {
         }
         let is_new = view.is_some();
         self.view = view.or(self.view.take());
-        // Where the host is watched, making the icon has a chance again when it is asked for.
+        // Where the host is watched, a failed icon is created again on `recreate` only.
         let is_hopeless = main_loop::HOST_IS_WATCHED && self.icon.is_none() && self.reported.is_some();
         if !quit
             && (recreate || is_new && !is_hopeless)
@@ -139,7 +139,7 @@ impl Tray {
         !quit
     }
 
-    /// Shows this, changing only what differs. Without an icon, makes it.
+    /// Shows this view: creates the icon, or changes what differs.
     fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
         let wanted = IconState::of(view);
         let icon = match self.icon.take() {
@@ -161,7 +161,7 @@ impl Tray {
         }
         match outcome {
             Ok(()) => {}
-            // Whoever watches the host has said so already.
+            // The watcher of the host has already reported it.
             Err(TrayError::NotTaken(error)) if main_loop::HOST_IS_WATCHED => tracing::debug!("no tray icon: {error}"),
             Err(error) => tracing::warn!("no tray icon: {error}; everything else goes on"),
         }
@@ -175,28 +175,17 @@ impl Tray {
 impl IconState {
     fn of(view: TrayView) -> Self {
         let TrayView { badge, paused, style, dark_panel, tooltip, menu } = view;
-        let (badge, look, count) = match (main_loop::ICON_WORDS, style) {
-            (TrayWords::Count, _) => {
-                let count = badge.unread.saturating_add(badge.missed_calls);
-                let count = if count == 0 { String::new() } else { count.to_string() };
-                (Badge::default(), Look::Symbolic { dark_panel: Some(false) }, count)
+        let count = badge.unread.saturating_add(badge.missed_calls);
+        let (badge, look, count) = match style {
+            _ if main_loop::COUNT_IS_TITLE => {
+                let title = if count == 0 { String::new() } else { count.to_string() };
+                (Badge::default(), Look::Symbolic { dark_panel: Some(false) }, title)
             }
-            (TrayWords::Tooltip, TrayStyle::Color) => (badge, Look::Color, String::new()),
-            (TrayWords::Tooltip, TrayStyle::Symbolic) => (badge, Look::Symbolic { dark_panel }, String::new()),
+            TrayStyle::Color => (badge, Look::Color, String::new()),
+            TrayStyle::Symbolic => (badge, Look::Symbolic { dark_panel }, String::new()),
         };
         Self { drawing: Drawing::new(badge, paused, look, main_loop::ICON_SIZE), count, tooltip, menu }
     }
-}
-
-/// Where the system reads the words of an icon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each system uses one of them")]
-pub(super) enum TrayWords {
-    /// The tooltip is read; there is no title.
-    Tooltip,
-    /// The tooltip is read. The count is the title, which stands beside the icon; the picture is a template, which the
-    /// system colours as it does its own, whatever `tray.style` says.
-    Count,
 }
 
 #[cfg(test)]

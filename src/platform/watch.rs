@@ -1,8 +1,8 @@
-//! Noticing that files have changed, by the `notify` crate.
+//! Detects changes of files, with the `notify` crate.
 //!
-//! An event only says that something may have happened: a file has changed when its metadata differ from last time. The
-//! files themselves are watched, and not their directories, so that what else is written beside them wakes nobody.
-//! After each event the watch is set up anew, since a file that was replaced is another one to the system.
+//! An event is only a hint: a file has changed if its metadata differ from the last time. The files themselves are
+//! watched instead of their directories, so that writes to neighbouring files (the database) cause no wake-ups. The
+//! watch is set up again after each event, since a replaced file is a different one to the system.
 
 use std::{
     collections::BTreeSet,
@@ -15,35 +15,36 @@ use std::{
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 use tokio::{sync::Notify, time::timeout};
 
-/// Debounce interval: an editor's several steps are one change.
+/// Debounce interval: an editor writes in several steps.
 const QUIET: Duration = Duration::from_millis(100);
-/// Most debounce intervals that a file which never rests is waited for.
+/// Maximum number of debounce intervals, for a file that never rests.
 const MAX_WAITS: u32 = 20;
-/// Most symbolic links that are followed from one file.
+/// Maximum number of symbolic links that are followed for one file.
 const MAX_LINKS: usize = 8;
 
 /// Watches a few files.
 #[derive(Debug)]
 pub(crate) struct FileWatch {
-    /// Each file and how it looked last time.
+    /// Each file with its last known metadata.
     files: Vec<(PathBuf, Option<Metadata>)>,
     watcher: RecommendedWatcher,
     /// Notified by the watcher's thread.
     activity: Arc<Notify>,
-    /// Something has happened that was not looked into yet.
+    /// There was an event that has not been handled yet.
     is_pending: bool,
 }
 
-/// What changes when a file does.
+/// The metadata by which a change is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Metadata {
     length: u64,
     modified: Option<SystemTime>,
-    /// Inode and time of the last change of anything, where there are such things.
+    /// Inode and status change time, on Unix.
     identity: (u64, i64, i64),
 }
 
-/// What to watch: an existing file, or a directory for an entry that is missing, is a symbolic link or may be moved.
+/// A path to watch: an existing file, or a directory for one of its entries that is missing, is a symbolic link or may
+/// be moved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     watched: PathBuf,
@@ -58,10 +59,10 @@ impl Place {
 }
 
 impl FileWatch {
-    /// Starts watching; a file may be missing.
+    /// Starts watching. Files may be missing.
     ///
     /// # Errors
-    /// When the system has no watch left to give.
+    /// When the system has no more watches.
     pub(crate) fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let files = files.into_iter().map(|path| Ok((std::path::absolute(&path)?, metadata(&path))));
         let files: Vec<_> = files.collect::<io::Result<_>>()?;
@@ -69,10 +70,10 @@ impl FileWatch {
         Ok(Self { watcher: watch(&files, &activity)?, files, activity, is_pending: false })
     }
 
-    /// Waits until some of the files have changed, come or gone, and says which. Cancel safe.
+    /// Waits until files were changed, created or removed, and returns them. Cancel safe.
     ///
     /// # Errors
-    /// When the system has no watch left to give.
+    /// When the system has no more watches.
     pub(crate) async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
         loop {
             if !self.is_pending {
@@ -106,7 +107,7 @@ impl FileWatch {
     }
 }
 
-/// Watches the places that matter now.
+/// Watches the places of these files as they are now.
 fn watch(files: &[(PathBuf, Option<Metadata>)], activity: &Arc<Notify>) -> io::Result<RecommendedWatcher> {
     let places_now = || files.iter().flat_map(|(file, _)| places(file)).collect::<BTreeSet<_>>();
     let mut places = places_now();
@@ -121,7 +122,7 @@ fn watch(files: &[(PathBuf, Option<Metadata>)], activity: &Arc<Notify>) -> io::R
         let paths: BTreeSet<_> = places.iter().map(|place| &place.watched).collect();
         for path in paths {
             match watcher.watch(path, RecursiveMode::NonRecursive).map_err(io_error) {
-                // It is gone meanwhile, which the comparison below shows, or closed to us.
+                // It has vanished, which the comparison below detects, or is not accessible.
                 Err(error) if is_out_of_reach(&error) => {}
                 outcome => outcome?,
             }
@@ -134,8 +135,8 @@ fn watch(files: &[(PathBuf, Option<Metadata>)], activity: &Arc<Notify>) -> io::R
     }
 }
 
-/// The file itself, or the nearest existing directory in which it may appear; and every symbolic link on the way to it,
-/// since some swap a whole directory that way.
+/// The file itself, or else the nearest existing directory above it; and every symbolic link on the path, since
+/// replacing a link can swap a whole directory.
 fn places(file: &Path) -> Vec<Place> {
     let mut places = Vec::new();
     let mut path = file.to_owned();
@@ -145,11 +146,11 @@ fn places(file: &Path) -> Vec<Place> {
         places.push(Place::entry(directory, link));
         let rest = path.strip_prefix(link).unwrap_or(Path::new(""));
         let target = directory.join(target);
-        // Joining nothing would add a slash, and so ask for a directory.
+        // Joining an empty path would add a slash.
         path = if rest.as_os_str().is_empty() { target } else { target.join(rest) };
     }
     if path.exists() {
-        // A directory that is moved away takes its file along, of which the file's watch does not tell.
+        // The file's own watch does not report that its directory was moved.
         if let Some(directory) = path.parent()
             && let Some(above) = directory.parent()
         {
@@ -162,15 +163,15 @@ fn places(file: &Path) -> Vec<Place> {
     places
 }
 
-/// The first component of a path that is a symbolic link, and where it leads. Links in the root directory belong to the
-/// system and stay.
+/// The first component of a path that is a symbolic link, and its target. Links in the root directory belong to the
+/// system and do not change.
 fn first_link(path: &Path) -> Option<(&Path, PathBuf)> {
     let mut parts: Vec<&Path> = path.ancestors().collect();
     parts.reverse();
     parts.into_iter().skip(2).find_map(|part| Some((part, fs::read_link(part).ok()?)))
 }
 
-/// The nearest directory that exists above a path, and what is missing in it.
+/// The nearest existing directory above a path, and its missing entry.
 fn nearest(path: &Path) -> Option<(&Path, &Path)> {
     path.ancestors().find_map(|path| Some((path.parent().filter(|directory| directory.is_dir())?, path)))
 }
@@ -182,7 +183,7 @@ fn is_of_interest(event: &Event, places: &BTreeSet<Place>) -> bool {
     event.need_rescan() || event.paths.is_empty() || !is_reading && event.paths.iter().any(|path| concerns(path))
 }
 
-/// The file system may tell the real path, and not tell upper case from lower.
+/// Other systems may report the canonical path, and their file systems may ignore case.
 fn is_same(path: &Path, other: &Path) -> bool {
     if cfg!(target_os = "linux") {
         path == other
@@ -195,7 +196,7 @@ fn is_out_of_reach(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else there is has no kind of its own")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others have no `io::ErrorKind`")]
 fn io_error(error: notify::Error) -> io::Error {
     match error.kind {
         notify::ErrorKind::Io(error) => error,
@@ -220,7 +221,7 @@ fn metadata(path: &Path) -> Option<Metadata> {
 mod tests {
     use super::*;
 
-    /// Says what `change` in a directory makes of a watch of its `pushbell.toml` and `data/accounts.toml`.
+    /// Checks which of `pushbell.toml` and `data/accounts.toml` are reported as changed by `change`.
     #[track_caller]
     fn check(prepare: impl FnOnce(&Path), change: impl FnOnce(&Path), expected: &[&str]) {
         let home = tempfile::tempdir().unwrap();

@@ -1,6 +1,11 @@
 //! A notice with its parsed content, and the title of its popup.
 
-use super::phrase::{self, Phrase, spoken};
+use std::borrow::Cow;
+
+use super::{
+    phrase::{self, Phrase, spoken},
+    words::{self, Membership, Mention},
+};
 use crate::{
     notice::Notice,
     push::{
@@ -10,33 +15,11 @@ use crate::{
     },
 };
 
-/// The title if neither sender nor room is known, and the text if nothing of the message is known.
-pub(super) const PLAIN_TITLE: &str = "New message";
-
 /// Maximum length of a name, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
 /// Maximum length of the reason of an invite, kick or ban, in characters.
 const MAX_REASON_CHARS: usize = 300;
-
-/// Why a notice is a highlight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mention {
-    /// The account's user is mentioned; or any user, if the account's user is unknown.
-    You,
-    /// The whole room is mentioned.
-    Room,
-    /// A keyword, or the reason is not stated.
-    Other,
-}
-
-/// A member event about the recipient, or an invite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Membership {
-    Invited,
-    Removed,
-    Banned,
-}
 
 /// A notice with its parsed content; for an edit, the new content. The content of a redacted event is not parsed.
 pub(super) struct ParsedNotice<'a> {
@@ -69,7 +52,7 @@ impl<'a> ParsedNotice<'a> {
 
     /// The sender, or a substitute if unknown.
     pub(super) fn who_or_somebody(&self) -> String {
-        self.who().unwrap_or_else(|| "Somebody".to_owned())
+        self.who().unwrap_or_else(|| words::SOMEBODY.to_owned())
     }
 
     /// The room: name, or else alias.
@@ -134,10 +117,10 @@ impl<'a> ParsedNotice<'a> {
         let offer = self.content.object("offer").and_then(|offer| offer.text("sdp")).unwrap_or_default();
         let offers = |media: &str| offer.lines().any(|line| line.starts_with(media));
         match intent.as_deref() {
-            Some("video") => Some("Video call"),
-            Some("audio") => Some("Voice call"),
-            Some(_) | None if offers("m=video") => Some("Video call"),
-            Some(_) | None if offers("m=audio") => Some("Voice call"),
+            Some("video") => Some(words::VIDEO_CALL),
+            Some("audio") => Some(words::VOICE_CALL),
+            Some(_) | None if offers("m=video") => Some(words::VIDEO_CALL),
+            Some(_) | None if offers("m=audio") => Some(words::VOICE_CALL),
             Some(_) | None => None,
         }
     }
@@ -149,7 +132,7 @@ impl<'a> ParsedNotice<'a> {
 
     /// What it says, or a substitute.
     pub(super) fn text(&self) -> String {
-        self.readable_text().unwrap_or_else(|| PLAIN_TITLE.to_owned())
+        self.readable_text().unwrap_or_else(|| words::NEW_MESSAGE.to_owned())
     }
 
     /// Whether it has visible text.
@@ -165,31 +148,31 @@ impl<'a> ParsedNotice<'a> {
     /// What it says; `None` if unknown.
     pub(super) fn phrase(&self) -> Option<Phrase> {
         if self.notice.redacted {
-            return Some(Phrase::plain("Message deleted"));
+            return Some(Phrase::plain(words::DELETED_MESSAGE));
         }
         let who = self.who_or_somebody();
         let content = &self.content;
         let Some(event_type) = self.notice.event_type.as_deref() else { return phrase::message(content, &who) };
-        match event_type {
-            "m.room.message" | "m.message" | "org.matrix.msc1767.message" => phrase::message(content, &who),
-            "m.room.encrypted" => Some(Phrase::plain("Encrypted message")),
+        let rings = || matches!(meaning(Some(event_type), self.notice.content.as_deref()), Meaning::Ringing { .. });
+        match &*stable_type(event_type) {
+            "m.room.message" | "m.message" => phrase::message(content, &who),
+            "m.room.encrypted" => Some(Phrase::plain(words::ENCRYPTED_MESSAGE)),
             "m.room.member" => Some(phrase::member(self.membership_name().as_deref(), self.reason(), &who)),
-            "m.call.invite" => Some(Phrase::plain(self.call_kind().unwrap_or("Call"))),
-            "m.rtc.notification"
-            | "org.matrix.msc4075.rtc.notification"
-            | "m.call.notify"
-            | "org.matrix.msc4075.call.notify" => {
-                Some(match meaning(Some(event_type), self.notice.content.as_deref()) {
-                    Meaning::Ringing { .. } => Phrase::plain(self.call_kind().unwrap_or("Call")),
-                    Meaning::Message | Meaning::CallOver { .. } | Meaning::Edit { .. } | Meaning::Redaction { .. } => {
-                        Phrase::sentence(format!("{who} started a call"))
-                    }
-                })
+            "m.call.invite" => Some(Phrase::plain(self.call_kind().unwrap_or(words::CALL))),
+            "m.rtc.notification" | "m.call.notify" if rings() => {
+                Some(Phrase::plain(self.call_kind().unwrap_or(words::CALL)))
             }
-            _ => phrase::special(event_type, content, &who)
-                .or_else(|| phrase::state(event_type, content, &who))
-                .or_else(|| phrase::unknown(event_type, content)),
+            stable => phrase::known(stable, content, &who).or_else(|| phrase::unknown(event_type, content)),
         }
+    }
+}
+
+/// The stable name of an unstable event type: "m.poll.start" for "org.matrix.msc3381.poll.start".
+fn stable_type(event_type: &str) -> Cow<'_, str> {
+    let proposal = event_type.strip_prefix("org.matrix.msc");
+    match proposal.map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit())) {
+        Some(name) if name.starts_with('.') => format!("m{name}").into(),
+        Some(_) | None => event_type.into(),
     }
 }
 
@@ -203,26 +186,16 @@ pub(super) struct Headline {
 
 impl Headline {
     pub(super) fn of(event: &ParsedNotice<'_>) -> Self {
-        let somebody = event.who_or_somebody();
-        let room = event.place();
+        let (who, room) = (event.who(), event.place());
         if let Some(membership) = event.membership() {
-            let room = |otherwise: &str| room.clone().unwrap_or_else(|| otherwise.to_owned());
-            let text = match membership {
-                Membership::Invited => format!("{somebody} invites you to {}", room("chat")),
-                Membership::Removed => format!("{somebody} removed you from {}", room("a room")),
-                Membership::Banned => format!("{somebody} banned you from {}", room("a room")),
-            };
+            let text = words::own_membership(membership, &event.who_or_somebody(), room.as_deref());
             return Self { text, says_all: true };
         }
-        let in_room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
-        let in_room = if event.is_in_thread { format!(" in a thread{in_room}") } else { in_room };
-        let text = match (event.mention(), event.who()) {
-            (None, Some(who)) => format!("{who}{in_room}"),
-            (None, None) => room.unwrap_or_else(|| PLAIN_TITLE.to_owned()),
-            (Some(Mention::You), _) => format!("{somebody} mentioned you{in_room}"),
-            (Some(Mention::Room), _) => format!("{somebody} mentioned the room{in_room}"),
-            (Some(Mention::Other), Some(who)) => format!("A highlight from {who}{in_room}"),
-            (Some(Mention::Other), None) => format!("A highlight{in_room}"),
+        let located = |what: &str| words::located(what, room.as_deref(), event.is_in_thread);
+        let text = match (event.mention(), &who) {
+            (Some(mention), who) => located(&words::highlight(mention, who.as_deref())),
+            (None, Some(who)) => located(who),
+            (None, None) => room.unwrap_or_else(|| words::NEW_MESSAGE.to_owned()),
         };
         Self { text, says_all: false }
     }

@@ -3,17 +3,19 @@
 mod event;
 mod phrase;
 pub mod popup;
+pub(crate) mod words;
 
 use std::borrow::Cow;
 
-use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
+use event::{Headline, ParsedNotice};
+use words::Membership;
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
-    present::popup::{Button, Popup, PopupKey, Timeout, Urgency},
+    present::popup::{Action, OwnPopup, Popup, PopupKey, Timeout, Urgency},
     push::{
         event::{Meaning, meaning},
-        text::{self, counted},
+        text,
     },
 };
 
@@ -102,9 +104,9 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         let is_invite = |notice: &&Notice| ParsedNotice::read(notice, me).membership() == Some(Membership::Invited);
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
-        let count = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
-        let plain = (digest.count <= 1 && !headline.says_all).then(|| PLAIN_TITLE.to_owned());
-        count.into_iter().chain(highlight.or(plain)).collect()
+        let counted = (digest.count > 1 && messages > 0).then(|| words::messages(messages));
+        let plain = (digest.count <= 1 && !headline.says_all).then(|| words::NEW_MESSAGE.to_owned());
+        counted.into_iter().chain(highlight.or(plain)).collect()
     };
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
     let is_new =
@@ -150,7 +152,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         events.iter().filter(|event| event.is_readable()).map(|event| shared_line(event, names_sender)).collect();
     let headline = Headline::of(&newest);
     let is_alone = digest.count <= 1;
-    lines.extend(own_text(&newest, &headline).filter(|said| is_alone || said != PLAIN_TITLE).map(|said| {
+    lines.extend(own_text(&newest, &headline).filter(|said| is_alone || said != words::NEW_MESSAGE).map(|said| {
         match newest.who().filter(|_| names_sender && newest.is_said_by_sender()) {
             Some(who) => format!("{who}: {said}"),
             None => said,
@@ -161,8 +163,8 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
     let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
     let more = digest.count.saturating_sub(shown as u64);
     let more = (more > 0 && !is_alone).then(|| match shown {
-        0 => counted(more, "message"),
-        _ => format!("{more} more"),
+        0 => words::messages(more),
+        _ => words::more(more),
     });
     // The newest message must not be cut off by earlier ones.
     let share = MAX_TEXT_CHARS / (shown + usize::from(more.is_some())).max(1) - 1;
@@ -198,18 +200,17 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let event = ParsedNotice::read(&call.notice, None);
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
-    let (title, origin) = popup_title(&call_title(&event, call.state), &call.notice, options);
+    let (title, origin) = popup_title(&words::call(call.state, &event.who_or_somebody()), &call.notice, options);
     match call.state {
         CallState::Silenced | CallState::Ringing => {
             let text = match (event.call_kind(), place) {
-                (Some(kind), Some(place)) => format!("{kind} in {place}"),
-                (Some(kind), None) => kind.to_owned(),
+                (Some(kind), place) => words::located(kind, place.as_deref(), false),
                 (None, place) => place.unwrap_or_default(),
             };
             Popup {
                 urgency: Urgency::Critical,
                 category: "call.incoming",
-                buttons: vec![Button::ANSWER, Button::IGNORE],
+                buttons: vec![Action::Answer, Action::Ignore],
                 timeout: Timeout::Never,
                 shown_when_locked: options.show_text,
                 origin,
@@ -225,28 +226,12 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     }
 }
 
-fn call_title(event: &ParsedNotice<'_>, state: CallState) -> String {
-    let who = event.who_or_somebody();
-    match state {
-        CallState::Silenced | CallState::Ringing => format!("{who} is calling"),
-        CallState::Missed => format!("Missed call from {who}"),
-        CallState::Over => format!("Call from {who}"),
-        CallState::PerhapsTaken => format!("Call from {who}, perhaps taken elsewhere"),
-    }
-}
-
 /// The popup of a summary: "127 messages in 9 rooms". Invites are notices, but not counted as messages. Each highlight
 /// is listed with its [`menu_line`], so that no mention goes unseen.
 #[must_use]
 pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
-    let to_join = counted(invites, "invite");
-    let what = match (notices.saturating_sub(invites), invites) {
-        (messages, 0) => counted(messages, "message"),
-        (0, _) => to_join,
-        (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
-    };
-    let title = format!("{what} in {}", counted(rooms, "room"));
-    let text = if highlights.is_empty() { "Open it to see the newest".to_owned() } else { highlights.join("\n") };
+    let title = words::summary(notices.saturating_sub(invites), invites, rooms);
+    let text = if highlights.is_empty() { words::OPEN_SUMMARY.to_owned() } else { highlights.join("\n") };
     Popup {
         urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
         timeout: options.timeout,
@@ -261,13 +246,21 @@ pub fn unread_in_rooms(rooms: &[(String, u64)]) -> String {
     let mut lines: Vec<_> = named
         .map(|(name, unread)| {
             let name = text::isolated(text::line(name, MAX_MENU_TITLE_CHARS));
-            format!("{name}: {unread} unread")
+            words::unread_in_room(&name, *unread)
         })
         .collect();
     if let Some(more @ 1..) = rooms.len().checked_sub(MAX_NAMED_ROOMS) {
-        lines.push(format!("and more in {}", counted(more as u64, "other room")));
+        lines.push(words::more_rooms(more as u64));
     }
     lines.join("\n")
+}
+
+/// A popup about Pushbell itself, with this text.
+#[must_use]
+pub fn own_popup(own: OwnPopup, text: &str) -> Popup {
+    // The text of a reply is stored nowhere else.
+    let timeout = if own == OwnPopup::NotSent { Timeout::Never } else { Timeout::Default };
+    Popup { category: "device", timeout, ..Popup::new(PopupKey::Own(own), words::own(own), text) }
 }
 
 /// One line of the tray menu: sender, room and the beginning of the text. At most [`MAX_MENU_CHARS`] characters. `me`
@@ -277,7 +270,7 @@ pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> S
     let event = ParsedNotice::read(notice, me);
     if matches!(meaning(notice.event_type.as_deref(), notice.content.as_deref()), Meaning::Ringing { .. }) {
         let state = notice.call_state.unwrap_or(CallState::Over);
-        return title(&call_title(&event, state), notice, options, MAX_MENU_CHARS);
+        return title(&words::call(state, &event.who_or_somebody()), notice, options, MAX_MENU_CHARS);
     }
     let headline = Headline::of(&event);
     match own_text(&event, &headline).filter(|_| options.show_text) {
@@ -320,17 +313,6 @@ fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usi
     format!("{}{account}", text::composed(headline, max_chars - account.chars().count(), 1))
 }
 
-/// The counts of the badge in words: "3 unread, 1 missed call", "nothing unread".
-#[must_use]
-pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
-    match (unread, missed_calls) {
-        (0, 0) => "nothing unread".to_owned(),
-        (unread, 0) => format!("{unread} unread"),
-        (0, missed) => counted(missed, "missed call"),
-        (unread, missed) => format!("{unread} unread, {}", counted(missed, "missed call")),
-    }
-}
-
 /// The text of a popup below its headline; `None` if the headline says everything.
 fn own_text(event: &ParsedNotice<'_>, headline: &Headline) -> Option<String> {
     if headline.says_all { event.reason() } else { Some(event.text()).filter(|text| *text != headline.text) }
@@ -339,17 +321,15 @@ fn own_text(event: &ParsedNotice<'_>, headline: &Headline) -> Option<String> {
 /// An event as a line in a popup with several events: "Bob mentioned you: text".
 fn shared_line(event: &ParsedNotice<'_>, names_sender: bool) -> String {
     let headline = Headline::of(event);
-    let (said, somebody) = (event.text(), event.who_or_somebody());
+    let (said, who) = (event.text(), event.who());
     let line = match (event.mention(), event.reason()) {
         (_, Some(reason)) if headline.says_all => format!("{}: {reason}", headline.text),
         _ if headline.says_all => headline.text,
-        (None, _) if names_sender && event.who().is_some() && event.is_said_by_sender() => {
-            format!("{somebody}: {said}")
-        }
-        (None, _) => said,
-        (Some(Mention::You), _) => format!("{somebody} mentioned you: {said}"),
-        (Some(Mention::Room), _) => format!("{somebody} mentioned the room: {said}"),
-        (Some(Mention::Other), _) => format!("A highlight from {somebody}: {said}"),
+        (None, _) => match who.filter(|_| names_sender && event.is_said_by_sender()) {
+            Some(who) => format!("{who}: {said}"),
+            None => said,
+        },
+        (Some(mention), _) => format!("{}: {said}", words::highlight(mention, who.as_deref())),
     };
     text::composed(&line, MAX_SHARED_CHARS, 1)
 }

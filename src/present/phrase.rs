@@ -1,7 +1,7 @@
-//! The wording of each kind of event: messages, stickers, polls, reactions, room changes, unknown types.
+//! What each kind of event says: messages, stickers, polls, reactions, room changes, unknown types.
 
+use super::words;
 use crate::push::{
-    event::is_call_member,
     html,
     lenient::{Object, Value},
     text,
@@ -13,7 +13,7 @@ const MAX_REACTION_CHARS: usize = 32;
 /// Maximum length of the words made from an unknown event type, in characters.
 const MAX_TYPE_CHARS: usize = 40;
 
-/// The wording of an event.
+/// What an event says.
 pub(super) struct Phrase {
     /// The text, not yet sanitised.
     pub(super) text: String,
@@ -41,54 +41,46 @@ pub(super) fn spoken(content: &Object<'_>, key: &str) -> Option<String> {
 /// `m.room.message`, by its `msgtype`.
 pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Phrase> {
     let text = message_text(content);
-    let msgtype = content.string("msgtype");
-    let label = match msgtype.as_deref().unwrap_or_default() {
-        "m.emote" => return text.map(|text| Phrase::sentence(format!("* {who} {text}"))),
-        "m.image" => "Photo",
-        "m.file" => "File",
-        "m.audio" if is_voice(content) => "Voice message",
-        "m.audio" => "Audio",
-        "m.video" => "Video",
-        "m.location" => "Location",
-        "m.key.verification.request" => return Some(Phrase::sentence(format!("{who} asks for verification"))),
-        _ => return text.map(Phrase::plain),
-    };
-    Some(match label {
-        "Voice message" => labelled(label, caption(content)),
-        "Location" => labelled(label, description(content).or(text)),
-        _ => labelled(label, caption(content).or_else(|| spoken(content, "filename")).or(text)),
+    let name = || caption(content).or_else(|| spoken(content, "filename"));
+    Some(match content.string("msgtype").as_deref().unwrap_or_default() {
+        "m.emote" => Phrase::sentence(format!("* {who} {}", text?)),
+        "m.image" => labelled(words::PHOTO, name().or(text)),
+        "m.file" => labelled(words::FILE, name().or(text)),
+        "m.audio" if is_voice(content) => labelled(words::VOICE_MESSAGE, caption(content)),
+        "m.audio" => labelled(words::AUDIO, name().or(text)),
+        "m.video" => labelled(words::VIDEO, name().or(text)),
+        "m.location" => labelled(words::LOCATION, description(content).or(text)),
+        "m.key.verification.request" => Phrase::sentence(words::asks_for_verification(who)),
+        _ => Phrase::plain(text?),
     })
 }
 
-/// Other event types that represent something said by a user.
-pub(super) fn special(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
+/// Other event types, by their stable name.
+pub(super) fn known(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
     Some(match event_type {
-        "m.sticker" => labelled("Sticker", message_text(content)),
+        "m.sticker" => labelled(words::STICKER, message_text(content)),
         "m.reaction" => reaction(content, who),
-        "m.poll.start" | "org.matrix.msc3381.poll.start" => labelled("Poll", question(content)),
-        "m.poll.response" | "org.matrix.msc3381.poll.response" => Phrase::sentence(format!("{who} voted in a poll")),
-        "m.poll.end" | "org.matrix.msc3381.poll.end" => Phrase::sentence(format!("{who} ended a poll")),
-        "m.beacon_info" | "org.matrix.msc3672.beacon_info" => Phrase::sentence(match live(content) {
-            Some(false) => format!("{who} stopped sharing a live location"),
-            Some(true) | None => format!("{who} shares a live location"),
-        }),
-        "m.beacon" | "org.matrix.msc3672.beacon" => Phrase::sentence(format!("{who} shares a live location")),
-        "m.room.redaction" => Phrase::sentence(format!("{who} deleted a message")),
-        "m.call.answer" | "m.call.select_answer" => Phrase::plain("Call answered"),
-        "m.call.reject" => Phrase::plain("Call declined"),
-        "m.call.hangup" => Phrase::plain("Call ended"),
-        "m.call.candidates" | "m.call.negotiate" => Phrase::sentence(format!("{who} is connecting a call")),
-        _ if is_call_member(event_type) => {
-            let has_left = content.is_empty();
-            Phrase::sentence(if has_left { format!("{who} left a call") } else { format!("{who} is in a call") })
+        "m.poll.start" => labelled(words::POLL, question(content)),
+        "m.beacon_info" | "m.beacon" => {
+            let has_stopped = content.get("live").and_then(Value::bool) == Some(false);
+            Phrase::sentence(words::live_location(who, has_stopped))
         }
-        _ => return None,
+        "m.call.answer" | "m.call.select_answer" => Phrase::plain(words::CALL_ANSWERED),
+        "m.call.reject" => Phrase::plain(words::CALL_DECLINED),
+        "m.call.hangup" => Phrase::plain(words::CALL_ENDED),
+        "m.call.member" | "m.rtc.member" => Phrase::sentence(words::call_member(who, content.is_empty())),
+        _ => {
+            let key = match event_type {
+                "m.room.name" => Some("name"),
+                "m.room.topic" => Some("topic"),
+                "m.room.canonical_alias" => Some("alias"),
+                "m.room.tombstone" => Some("body"),
+                _ => None,
+            };
+            let value = key.and_then(|key| spoken(content, key));
+            Phrase::sentence(words::event(event_type, value.as_deref(), who)?)
+        }
     })
-}
-
-/// `live` of a shared location.
-fn live(content: &Object<'_>) -> Option<bool> {
-    content.get("live").and_then(Value::bool)
 }
 
 /// An event of an unknown type: the type in words, without its namespace, and its text if there is one (MSC1767).
@@ -116,11 +108,8 @@ fn labelled(label: &str, text: Option<String>) -> Phrase {
 fn reaction(content: &Object<'_>, who: &str) -> Phrase {
     let key = content.object("m.relates_to").and_then(|relation| spoken(&relation, "key")).unwrap_or_default();
     let key = text::line(&key, MAX_REACTION_CHARS);
-    Phrase::sentence(if key.is_empty() || key.starts_with("mxc://") {
-        format!("{who} reacted")
-    } else {
-        format!("{who} reacted {key}")
-    })
+    let is_shown = !key.is_empty() && !key.starts_with("mxc://");
+    Phrase::sentence(words::reacted(who, Some(&*key).filter(|_| is_shown)))
 }
 
 /// The text of a message without reply fallback and spoilers. The plain text is preferred, but only HTML marks
@@ -221,51 +210,9 @@ fn representation(value: Value<'_>, mimetype: &str) -> Option<String> {
 
 /// A member event about another user, who is not named because the target is not pushed.
 pub(super) fn member(membership: Option<&str>, reason: Option<String>, who: &str) -> Phrase {
-    let sentence = match membership {
-        Some("join") => format!("{who} joined"),
-        Some("knock") => format!("{who} asks to join"),
-        Some("ban") => format!("{who} banned a member"),
-        Some("leave") => "A member left".to_owned(),
-        Some(_) | None => format!("{who} changed a membership"),
-    };
+    let sentence = words::member(membership, who);
     Phrase::sentence(match reason {
         Some(reason) => format!("{sentence}: {reason}"),
         None => sentence,
-    })
-}
-
-/// A state event of a known type.
-pub(super) fn state(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
-    let to = |key: &str, change: &str, removal: &str| match spoken(content, key) {
-        Some(value) => format!("{change} to {value}"),
-        None => removal.to_owned(),
-    };
-    let did = match event_type {
-        "m.room.name" => to("name", "renamed the room", "removed the room's name"),
-        "m.room.topic" => to("topic", "changed the topic", "removed the topic"),
-        "m.room.tombstone" => return Some(upgraded(content)),
-        "m.room.avatar" => "changed the room's picture".to_owned(),
-        "m.room.canonical_alias" => to("alias", "changed the room's address", "removed the room's address"),
-        "m.room.create" => "created the room".to_owned(),
-        "m.room.encryption" => "turned on encryption".to_owned(),
-        "m.room.guest_access" => "changed whether guests may join".to_owned(),
-        "m.room.history_visibility" => "changed who may read the history".to_owned(),
-        "m.room.join_rules" => "changed who may join".to_owned(),
-        "m.room.pinned_events" => "changed the pinned messages".to_owned(),
-        "m.room.power_levels" => "changed the permissions".to_owned(),
-        "m.room.server_acl" => "changed which servers may take part".to_owned(),
-        "m.room.third_party_invite" => "invited somebody by email".to_owned(),
-        "m.policy.rule.room" | "m.policy.rule.server" | "m.policy.rule.user" => "changed a ban list".to_owned(),
-        "m.space.child" => "changed the rooms of the space".to_owned(),
-        "m.widget" | "im.vector.modular.widgets" => "changed the widgets of the room".to_owned(),
-        _ => return None,
-    };
-    Some(Phrase::sentence(format!("{who} {did}")))
-}
-
-fn upgraded(content: &Object<'_>) -> Phrase {
-    Phrase::sentence(match spoken(content, "body") {
-        Some(body) => format!("The room was upgraded: {body}"),
-        None => "The room was upgraded".to_owned(),
     })
 }

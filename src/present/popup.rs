@@ -72,48 +72,6 @@ pub enum ProblemKind {
     Relay,
 }
 
-impl ProblemKind {
-    /// One line that describes the problem.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Configuration => "The configuration has a fault",
-            Self::Accounts => "The accounts cannot be read",
-            Self::Listen => "Not all addresses can be listened on",
-            Self::Certificate => "The certificate needs your attention",
-            Self::Inbox => "The inbox cannot be used",
-            Self::Damage => "The inbox was damaged",
-            Self::SignIn => "Signed out by the homeserver",
-            Self::ControlSocket => "The control socket cannot be made",
-            Self::Relay => "The relay gives no pushes",
-        }
-    }
-}
-
-impl OwnPopup {
-    /// Makes the popup, with this text.
-    #[must_use]
-    pub fn popup(self, text: &str) -> Popup {
-        let title = match self {
-            Self::Welcome => "Pushbell is ready",
-            Self::Problem(kind) => kind.title(),
-            Self::NotOpened => "It could not be opened",
-            Self::TestFailed => "The test did not arrive",
-            Self::AutostartFailed => "Starting with the desktop could not be changed",
-            Self::NotDone => "Not everything was done",
-            Self::NotSent => "A reply may not have been sent",
-            Self::Unverified => "Not all encrypted messages can be read",
-            Self::BackupReset => "The key backup was reset",
-            Self::NewSignIn => "New sign-in",
-            Self::VerificationAsked => "Verification asked for",
-            Self::MoreUnread => "More is unread",
-        };
-        // The text of a reply is stored nowhere else.
-        let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };
-        Popup { category: "device", timeout, ..Popup::new(PopupKey::Own(self), title, text) }
-    }
-}
-
 /// The key of a button with a text field. Notification services define only one, so a popup has at most one such
 /// button.
 pub const TEXT_KEY: &str = "inline-reply";
@@ -179,44 +137,11 @@ impl Action {
             Self::ReplyThere => "reply",
         }
     }
-}
 
-/// A button of a popup. Adapters know only its key, not its action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Button {
-    /// The action.
-    pub action: Action,
-    /// The label.
-    pub label: &'static str,
-    /// Placeholder of its text field, if it has one. Its key is then [`TEXT_KEY`].
-    pub input: Option<&'static str>,
-}
-
-impl Button {
-    /// Stops the ringing of a call.
-    pub const IGNORE: Self = Self::plain(Action::Ignore, "Dismiss");
-    /// Answers a call.
-    pub const ANSWER: Self = Self::plain(Action::Answer, "Answer");
-    /// Declines a call.
-    pub const DECLINE: Self = Self::plain(Action::Decline, "Decline");
-    /// Marks a room as read.
-    pub const READ: Self = Self::plain(Action::Read, "Mark as read");
-    /// Mutes a room for an hour.
-    pub const MUTE_HOUR: Self = Self::plain(Action::MuteHour, "Mute for 1 hour");
-    /// Mutes a room.
-    pub const MUTE: Self = Self::plain(Action::Mute, "Mute");
-
-    /// Accepts an invite.
-    pub const ACCEPT: Self = Self::plain(Action::Accept, "Accept");
-    /// Declines an invite.
-    pub const REJECT: Self = Self::plain(Action::Reject, "Decline");
-    /// Replies in the popup.
-    pub const REPLY: Self = Self { action: Action::Reply, label: "Reply", input: Some("Write a reply") };
-    /// Replies in the usual client.
-    pub const REPLY_THERE: Self = Self::plain(Action::ReplyThere, "Reply");
-
-    const fn plain(action: Action, label: &'static str) -> Self {
-        Self { action, label, input: None }
+    /// Whether its button has a text field.
+    #[must_use]
+    pub const fn takes_text(self) -> bool {
+        matches!(self, Self::Reply)
     }
 }
 
@@ -234,7 +159,7 @@ pub struct Popup {
     /// Category as in the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
     pub category: &'static str,
     /// Its buttons besides a click on the popup itself, which is always [`Action::Open`].
-    pub buttons: Vec<Button>,
+    pub buttons: Vec<Action>,
     /// When it disappears by itself.
     pub timeout: Timeout,
     /// Whether a lock screen may show its text.

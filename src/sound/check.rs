@@ -1,26 +1,18 @@
-//! Whether the sounds that the user has chosen can be played, for those who ask before one is heard.
+//! Checks whether the configured sounds can be played.
 
 use std::{fs, path::Path};
 
 use super::{
-    clip::{Clip, MAX_RING, Unplayable},
+    clip::{Clip, MAX_RING},
     lookup::{self, Choice, Places},
 };
 use crate::config;
 
-/// The most files of the user's directory that are looked at.
+/// Maximum number of files in the user's directory that are checked.
 const MAX_FILES: usize = 64;
 
-/// Whether a file can be played: decodes all of it.
-///
-/// # Errors
-/// Says why not.
-pub(crate) fn check(file: &Path) -> Result<(), Unplayable> {
-    Clip::from_file(file, MAX_RING).map(drop)
-}
-
-/// What the bundled chime is heard instead of, and why, a sentence for each: entries of `[sound.tweaks]`, and with
-/// `looks_around` what else is in the directory of sounds. `default_directory` is that of settings that name none.
+/// The sounds that cannot be played, a sentence for each with the reason: entries of `[sound.tweaks]`, and with
+/// `looks_around` also the files in the sounds directory. `default_directory` is used if the settings name none.
 #[must_use]
 pub(crate) fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
     let directory = settings.directory.as_deref().unwrap_or(default_directory);
@@ -33,7 +25,8 @@ pub(crate) fn faults(settings: &config::Sound, default_directory: &Path, looks_a
     if settings.directory.is_some() && !directory.is_dir() {
         faults.push(format!("sound.directory: there is no directory {}", directory.display()));
     }
-    let fault = |path: &Path| check(path).err().map(|reason| format!("{}: {reason}", path.display()));
+    let fault =
+        |path: &Path| Clip::from_file(path, MAX_RING).err().map(|reason| format!("{}: {reason}", path.display()));
     for (tweak, value) in &settings.tweaks {
         let fault = match places.entry(value) {
             Some(Choice::File(path)) => fault(&path),

@@ -1,4 +1,4 @@
-//! A sound in memory: decoded as a whole before it is played, so that the audio callback never touches a file.
+//! A decoded sound: decoded completely before it is played, so that the audio callback never reads a file.
 
 use std::{
     borrow::Cow,
@@ -23,15 +23,15 @@ use symphonia::core::{
 
 use super::lookup::{Bundled, Choice};
 
-/// The longest sound that is played once.
+/// Maximum duration of a sound that is played once.
 pub(super) const MAX_ONCE: Duration = Duration::from_secs(30);
-/// The longest sound that is repeated: nothing rings longer.
+/// Maximum duration of a repeated sound: no call rings longer.
 pub(super) const MAX_RING: Duration = Duration::from_secs(120);
-/// The largest file that is opened: two minutes of uncompressed stereo and then some.
+/// Maximum size of a file: more than two minutes of uncompressed stereo.
 const MAX_FILE_SIZE: u64 = 32 << 20;
-/// The most samples that are kept (24 MB), however many channels they are spread over.
+/// Maximum number of samples over all channels (24 MB).
 const MAX_SAMPLES: usize = 12_000_000;
-/// The longest that decoding may take.
+/// Time limit for decoding.
 const DECODING_TIME: Duration = Duration::from_secs(5);
 
 /// A decoded sound.
@@ -48,22 +48,22 @@ pub(crate) enum Unplayable {
     /// It is a directory, a pipe or a device.
     #[error("it is no file")]
     NotAFile,
-    /// It would take up too much memory.
+    /// It would use too much memory.
     #[error("it is larger than {} MiB", MAX_FILE_SIZE >> 20)]
     TooLarge,
-    /// It is longer than a sound may be.
+    /// It exceeds the maximum duration.
     #[error("it is longer than {} s", .0.as_secs())]
     TooLong(Duration),
-    /// Its beginning is that of no format that can be decoded.
+    /// Its first bytes belong to no supported format.
     #[error("it is no WAV, Ogg Vorbis, Ogg Opus, FLAC or MP3 file")]
     UnknownFormat,
-    /// It begins well, and then makes no sense.
+    /// It begins like a supported format, but cannot be decoded.
     #[error("it cannot be decoded: {0}")]
     Broken(String),
     /// It has no samples.
     #[error("there is no sound in it")]
     Empty,
-    /// It was given up.
+    /// Decoding exceeded the time limit.
     #[error("it takes too long to decode")]
     TooSlow,
     /// It is missing or cannot be read.
@@ -72,7 +72,7 @@ pub(crate) enum Unplayable {
 }
 
 impl Clip {
-    /// What was chosen, or the bundled `default` if that is unusable or longer than `longest`.
+    /// The chosen sound, or the bundled `default` if it is unusable or longer than `longest`.
     pub(super) fn load(choice: &Choice, longest: Duration) -> Result<Self, Unplayable> {
         match choice {
             Choice::File(path) => Self::from_file(path, longest).or_else(|error| {
@@ -88,7 +88,7 @@ impl Clip {
     }
 
     pub(super) fn from_file(path: &Path, longest: Duration) -> Result<Self, Unplayable> {
-        // Asked before opening: to open a pipe is to wait for its other end.
+        // Checked before opening, since opening a pipe blocks.
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() {
             return Err(Unplayable::NotAFile);
@@ -101,28 +101,29 @@ impl Clip {
         decode(bytes.into(), longest)
     }
 
-    /// The same of a file that was read.
+    /// Decodes the content of a file.
     pub(super) fn from_bytes(bytes: Vec<u8>, longest: Duration) -> Result<Self, Unplayable> {
         decode(bytes.into(), longest)
     }
 
-    /// The usual extension of a file that begins so.
-    pub(super) fn extension_of(bytes: &[u8]) -> &'static str {
-        match bytes.first_chunk::<4>() {
-            Some(b"RIFF") => "wav",
-            Some(b"OggS") => "ogg",
-            Some(b"fLaC") => "flac",
-            Some(_) | None => "mp3",
+    /// The usual extension of a file with this content; `None` if it begins like no supported format.
+    pub(super) fn extension_of(bytes: &[u8]) -> Option<&'static str> {
+        match bytes {
+            [b'R', b'I', b'F', b'F', ..] => Some("wav"),
+            [b'O', b'g', b'g', b'S', ..] => Some("ogg"),
+            [b'f', b'L', b'a', b'C', ..] => Some("flac"),
+            [b'I', b'D', b'3', ..] | [0xff, 0xe0..=0xff, ..] => Some("mp3"),
+            _ => None,
         }
     }
 
-    /// How long it lasts.
+    /// Its duration.
     pub(super) fn duration(&self) -> Duration {
         let frames = self.samples.len() / usize::from(self.channels.get());
         Duration::from_secs(frames as u64) / self.sample_rate.get()
     }
 
-    /// Mixed down to mono if the device has fewer channels, so that none is lost.
+    /// Mixes it down to mono if the device has fewer channels, so that none is lost.
     pub(super) fn mixed_for(mut self, device: ChannelCount) -> Self {
         if self.channels > device {
             let channels = i32::from(self.channels.get());
@@ -136,23 +137,16 @@ impl Clip {
 }
 
 fn decode(bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
-    let Some(magic) = bytes.first_chunk::<4>() else { return Err(Unplayable::Empty) };
-    if !is_sound(*magic) {
+    if bytes.is_empty() {
+        return Err(Unplayable::Empty);
+    }
+    // Without this check the decoder would search any file for MP3 frames.
+    if Clip::extension_of(&bytes).is_none() {
         return Err(Unplayable::UnknownFormat);
     }
-    // The decoders assert what a crafted file can break.
+    // Crafted files can make the decoders panic.
     catch_unwind(AssertUnwindSafe(|| decode_samples(bytes, longest)))
         .unwrap_or_else(|_| Err(Unplayable::Broken("the decoder failed".to_owned())))
-}
-
-/// Whether a file that begins so is of a supported format. Spares broken files a search for anything that looks like
-/// MP3.
-fn is_sound(magic: [u8; 4]) -> bool {
-    match magic {
-        [b'I', b'D', b'3', _] => true,
-        [0xff, second, ..] => second & 0xe0 == 0xe0,
-        other => [*b"RIFF", *b"OggS", *b"fLaC"].contains(&other),
-    }
 }
 
 fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
@@ -189,7 +183,7 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
                 break Error::ResetRequired;
             }
             Ok(_) => {}
-            // A damaged packet is left out.
+            // A damaged packet is skipped.
             Err(Error::DecodeError(_)) => continue,
             Err(error) => break error,
         }
@@ -210,8 +204,8 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
     }
 }
 
-/// Puts the lengths in the header of a WAV file right: a program that writes to a pipe does not know them. Whether they
-/// were wrong.
+/// Corrects the lengths in the header of a WAV file, which a program that writes to a pipe does not know. Returns
+/// whether they were wrong.
 fn fix_wav_lengths(bytes: &mut [u8]) -> bool {
     let total = bytes.len();
     let mut at = 12;
@@ -248,7 +242,7 @@ impl SampleFormat {
         most - most % self.channels.max(1)
     }
 
-    /// `delay`: frames at the beginning that are not to be heard.
+    /// `delay`: number of frames to skip at the beginning.
     fn clip(self, mut samples: Vec<i16>, delay: usize) -> Result<Clip, Unplayable> {
         let channels = u16::try_from(self.channels).ok().and_then(ChannelCount::new);
         let (Some(channels), Some(sample_rate)) = (channels, SampleRate::new(self.rate)) else {
@@ -260,7 +254,7 @@ impl SampleFormat {
     }
 }
 
-/// Makes samples of packets.
+/// A decoder of packets.
 enum Packets {
     Symphonia(Box<dyn Decoder>),
     Opus(Box<Opus>),
@@ -292,7 +286,7 @@ impl Packets {
 
     fn delay(&self) -> usize {
         match self {
-            // Symphonia leaves the silence of MP3 encoders in.
+            // Symphonia does not report the delay of MP3 encoders.
             Self::Symphonia(_) => 0,
             Self::Opus(opus) => opus.pre_skip,
         }
@@ -303,7 +297,7 @@ impl Packets {
 struct Opus {
     decoder: OpusMSDecoder,
     pre_skip: usize,
-    /// What each sample is multiplied by.
+    /// The factor for each sample.
     gain: f32,
     channels: usize,
     frame: Vec<i16>,
@@ -311,10 +305,10 @@ struct Opus {
 
 impl Opus {
     const RATE: u16 = 48_000;
-    /// The longest packet, 120 ms.
+    /// Number of frames of the longest packet, 120 ms.
     const MAX_FRAMES: u16 = 5760;
 
-    /// `head`: the identification header.
+    /// `head` is the identification header.
     fn new(head: &[u8]) -> Option<Self> {
         let count = *head.get(9)?;
         let channels = usize::from(count);

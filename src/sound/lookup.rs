@@ -9,11 +9,11 @@ use std::{
 
 use crate::push::notify::SoundTweak;
 
-/// What a name may be followed by in a sounds directory.
+/// Extensions that are tried in a sounds directory.
 const EXTENSIONS: [&str; 6] = ["wav", "ogg", "flac", "mp3", "opus", "oga"];
 /// The extensions of the freedesktop sound theme specification, as far as they can be decoded.
 const THEME_EXTENSIONS: [&str; 3] = ["oga", "ogg", "wav"];
-/// The longest file name that common file systems bear.
+/// Maximum length of a file name on common file systems.
 const MAX_NAME_LENGTH: usize = 255;
 
 /// A sound that was made for Pushbell and is compiled in.
@@ -57,9 +57,9 @@ impl Bundled {
 /// The source of a sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// Something with this path, not necessarily a file, and not necessarily with sound in it.
+    /// A path, which is not necessarily a sound file.
     File(PathBuf),
-    /// One of ours.
+    /// A bundled sound.
     Bundled(Bundled),
 }
 
@@ -112,7 +112,7 @@ impl Places {
     }
 }
 
-/// Whether a name from a push can only ever mean an entry of the directory that it is looked for in.
+/// Whether a name from a push can only denote an entry of the directory in which it is looked up.
 fn is_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     let single =
@@ -120,7 +120,7 @@ fn is_file_name(name: &str) -> bool {
     single && name.len() <= MAX_NAME_LENGTH && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'))
 }
 
-/// The entry `name`, else `name` with one of the extensions. A directory gives way to a file of the same stem.
+/// The entry `name`, else `name` with one of the extensions. A file with an extension has precedence over a directory.
 fn find_in(directory: &Path, name: &str, extensions: &[&str]) -> Option<PathBuf> {
     let with_extension = extensions.iter().map(|extension| directory.join(format!("{name}.{extension}")));
     let mut found_directory = None;

@@ -1,11 +1,11 @@
-//! Sounds: which one a tweak means, and playing it.
+//! Sounds: finding the one for a tweak, and playing it.
 //!
 //! ```text
-//! Player ── Schedule (pure: what is to sound now) ── supervising task ── session thread, one for each sound:
+//! Player ── Schedule (pure: what to play now) ── supervising task ── session thread, one for each sound:
 //!           Places (which file) ─> Clip (decoded) ─> output (device opened, played, closed)
 //! ```
-//! The session thread makes every call that may block (files, decoders, sound servers); the supervising task abandons
-//! one that does not come back.
+//! The session thread makes every call that may block (files, decoders, sound servers). The supervising task abandons a
+//! session that exceeds its deadline.
 
 mod check;
 mod clip;
@@ -17,7 +17,7 @@ mod schedule;
 mod session;
 
 pub(crate) use check::faults;
-pub(crate) use output::{OpenError, find_device};
+pub(crate) use output::find_device;
 pub(crate) use own::{MAX_SIZE as MAX_OWN_SIZE, keep, list as own_sounds};
 pub use player::Player;
 pub(crate) use schedule::Fault;

@@ -16,55 +16,40 @@ use rodio::{
 use super::schedule::Fault;
 use crate::platform::sound_server;
 
-/// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
-/// for the same server (ALSA is a way to PulseAudio).
+/// A host that fails only after this time has waited for a server that does not answer. The next host would probably
+/// wait for the same server, since ALSA can lead to PulseAudio.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
-/// a busy computer.
+/// Buffer size in frames, 85 ms at 48 kHz: a sound may start a little late, but must not break up on a busy computer.
 const BUFFER: u32 = 4096;
 
-/// Why there is no device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OpenError {
-    pub(crate) fault: Fault,
-    pub(crate) reason: String,
-}
-
-/// Opens the default device of the first host that has one: PulseAudio (or whatever speaks its protocol), else ALSA, or
-/// what the system has instead. Says which host it is. `on_error` is called from threads of the host, possibly often.
-pub(super) fn open<E>(on_error: E) -> Result<(MixerDeviceSink, &'static str), OpenError>
+/// Opens the default device of the first host that has one: PulseAudio or a server with its protocol, else ALSA, or the
+/// system's own. Returns the host's name as well. `on_error` is called on threads of the host, possibly often.
+pub(super) fn open<E>(on_error: E) -> Result<(MixerDeviceSink, &'static str), Fault>
 where
     E: FnMut(cpal::Error) + Clone + Send + 'static,
 {
-    let (mut sink, host) =
-        first_host(|host| open_on(host, on_error.clone())).map_err(|OpenError { fault, reason }| {
-            let reason = match fault {
-                Fault::NoAnswer => format!("{reason}: restart the sound server"),
-                Fault::NoDevice => {
-                    format!("no sound device: start a sound server (PipeWire or PulseAudio), or connect one ({reason})")
-                }
-            };
-            OpenError { fault, reason }
-        })?;
+    let (mut sink, host) = first_host(|host| open_on(host, on_error.clone())).map_err(|fault| match fault {
+        Fault::NoAnswer(reason) => Fault::NoAnswer(format!("{reason}: restart the sound server")),
+        Fault::NoDevice(reason) => Fault::NoDevice(format!(
+            "no sound device: start a sound server (PipeWire or PulseAudio), or connect one ({reason})"
+        )),
+    })?;
     sink.log_on_drop(false);
     Ok((sink, host))
 }
 
-/// Which of the system's audio hosts has a device that sounds would play on. Blocks for as long as a sound server lets
-/// it wait.
+/// The name of the audio host whose device would be used. Blocks until the sound server answers.
 ///
 /// # Errors
-/// Says why there is none.
-pub(crate) fn find_device() -> Result<&'static str, OpenError> {
+/// The reason why there is none.
+pub(crate) fn find_device() -> Result<&'static str, Fault> {
     let look = |host| default_device(host)?.default_output_config().map(drop).map_err(DeviceSinkError::BuildError);
     first_host(look).map(|((), host)| host)
 }
 
-/// What the first host that works gives, and its name.
-fn first_host<T>(
-    mut attempt: impl FnMut(HostId) -> Result<T, DeviceSinkError>,
-) -> Result<(T, &'static str), OpenError> {
+/// The result of the first host for which `attempt` succeeds, and the host's name.
+fn first_host<T>(mut attempt: impl FnMut(HostId) -> Result<T, DeviceSinkError>) -> Result<(T, &'static str), Fault> {
     sound_server::silence_alsa();
     let mut reasons = Vec::new();
     for host in cpal::available_hosts() {
@@ -75,14 +60,13 @@ fn first_host<T>(
                 let reason = format!("{}: {}", host.name(), chain(&error));
                 tracing::debug!("no sound by way of {reason}");
                 if started.elapsed() >= SERVER_TIMEOUT {
-                    let reason = format!("{} does not answer", host.name());
-                    return Err(OpenError { fault: Fault::NoAnswer, reason });
+                    return Err(Fault::NoAnswer(format!("{} does not answer", host.name())));
                 }
                 reasons.push(reason);
             }
         }
     }
-    Err(OpenError { fault: Fault::NoDevice, reason: reasons.join("; ") })
+    Err(Fault::NoDevice(reasons.join("; ")))
 }
 
 fn default_device(host: HostId) -> Result<cpal::Device, DeviceSinkError> {

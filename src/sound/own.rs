@@ -1,4 +1,4 @@
-//! The person's own sounds: kept under names that are made here, once they are known to be sounds.
+//! The user's own sounds, stored under generated names after they were decoded.
 
 use std::{fs, io, path::Path};
 
@@ -8,22 +8,22 @@ use super::{
 };
 use crate::platform::files;
 
-/// The largest that is kept.
+/// Maximum size of a stored sound, in bytes.
 pub(crate) const MAX_SIZE: usize = 2_000_000;
-/// So many files are listed, and no more are taken.
+/// Maximum number of sounds.
 const MAX_OWN: usize = 100;
-/// The longest name, without its number and extension.
+/// Maximum length of a name without its number and extension.
 const MAX_STEM: usize = 40;
-/// What Windows takes for devices, whatever the extension.
+/// Names of devices on Windows, whatever the extension.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
-/// Why a sound is not kept.
+/// Why a sound is not stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotKept {
     /// It is too large.
     #[error("it is larger than {} MB", MAX_SIZE / 1_000_000)]
     TooLarge,
-    /// It cannot be played.
+    /// It cannot be decoded.
     #[error(transparent)]
     Unplayable(#[from] Unplayable),
     /// There are too many.
@@ -34,7 +34,7 @@ pub(crate) enum NotKept {
     Io(#[from] io::Error),
 }
 
-/// The names of the files in the directory of sounds, hidden ones left out.
+/// The names of the files in the sounds directory, without hidden ones.
 pub(crate) fn list(directory: &Path) -> Vec<String> {
     let files = fs::read_dir(directory).into_iter().flatten().flatten();
     let names = files.filter_map(|file| file.file_name().into_string().ok());
@@ -43,16 +43,16 @@ pub(crate) fn list(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Keeps these bytes as a sound, and returns the name of its file. `called` is what the person's file was called.
+/// Stores these bytes as a sound, and returns the name of the file. `called` is the name of the user's file.
 ///
 /// # Errors
-/// When it is no sound that can be played, or cannot be kept: then nothing was.
+/// When it cannot be decoded or stored.
 pub(crate) fn keep(directory: &Path, called: &str, bytes: &[u8]) -> Result<String, NotKept> {
     if bytes.len() > MAX_SIZE {
         return Err(NotKept::TooLarge);
     }
-    let extension = Clip::extension_of(bytes);
     Clip::from_bytes(bytes.to_vec(), MAX_RING)?;
+    let extension = Clip::extension_of(bytes).ok_or(Unplayable::UnknownFormat)?;
     files::create_private_directory(directory)?;
     let there = list(directory);
     if there.len() >= MAX_OWN {
@@ -63,7 +63,7 @@ pub(crate) fn keep(directory: &Path, called: &str, bytes: &[u8]) -> Result<Strin
     Ok(name)
 }
 
-/// A name without anything that means something to a file system: small letters, digits and hyphens.
+/// A name of lower-case letters, digits and hyphens, without any meaning to a file system.
 fn stem(called: &str) -> String {
     let stem = called.rsplit_once('.').map_or(called, |(stem, _)| stem);
     let harmless = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
@@ -74,7 +74,7 @@ fn stem(called: &str) -> String {
     if is_taken { format!("sound-{stem}").trim_end_matches('-').to_owned() } else { stem.to_owned() }
 }
 
-/// The name with a number that no sound has yet, whatever its format: sounds are found without their extension, too.
+/// An unused name, with a number if necessary. It is unique without its extension, since sounds are also found without.
 fn free_name(stem: &str, extension: &str, there: &[String]) -> String {
     let is_free = |stem: &str| there.iter().all(|name| name.rsplit_once('.').map_or(&**name, |(it, _)| it) != stem);
     let numbered = (2..).map(|number| format!("{stem}-{number}"));

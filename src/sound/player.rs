@@ -15,9 +15,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::{
     lookup::{self, Places},
-    output::OpenError,
     schedule::{Fault, Job, Schedule, Wanted},
-    session::{self, Heard, Phase, Signal, Task},
+    session::{self, Outcome, Phase, Signal, Task},
 };
 use crate::{
     config,
@@ -132,10 +131,10 @@ impl Supervisor {
     fn apply(&mut self, request: Option<Request>) {
         let (is_on, now) = (self.is_on(), Instant::now());
         match request {
-            Some(Request::Play(sound)) if is_on => _ = self.schedule.play(&sound, now),
-            Some(Request::Ring(call, sound)) if is_on => _ = self.schedule.ring(call, &sound, now),
+            Some(Request::Play(sound)) if is_on => self.schedule.play(&sound, now),
+            Some(Request::Ring(call, sound)) if is_on => self.schedule.ring(call, &sound, now),
             Some(Request::Play(_) | Request::Ring(..)) => {}
-            Some(Request::StopRinging(call)) => _ = self.schedule.stop_ringing(call),
+            Some(Request::StopRinging(call)) => self.schedule.stop_ringing(call),
             Some(Request::StopAll) => self.schedule.stop_all(),
             Some(Request::Configure(settings)) => {
                 self.settings = settings;
@@ -155,11 +154,10 @@ impl Supervisor {
     }
 
     /// Plays this job in a session, and returns when it has ended or was abandoned.
-    async fn play(&mut self, job: &Job) -> Result<Heard, OpenError> {
+    async fn play(&mut self, job: &Job) -> Result<Outcome, Fault> {
         self.abandoned.retain(|session| session.strong_count() > 0);
         if self.abandoned.len() >= MAX_ABANDONED {
-            let reason = "the sound server still does not answer: restart it".to_owned();
-            return Err(OpenError { fault: Fault::NoAnswer, reason });
+            return Err(Fault::NoAnswer("the sound server still does not answer: restart it".to_owned()));
         }
         let alive = Arc::new(());
         let session = Arc::downgrade(&alive);
@@ -189,7 +187,7 @@ impl Supervisor {
                     // The thread has panicked.
                     None => {
                         let reason = "the sound host failed: this is a fault in Pushbell or in its sound library";
-                        return Err(OpenError { fault: Fault::NoDevice, reason: reason.to_owned() });
+                        return Err(Fault::NoDevice(reason.to_owned()));
                     }
                 },
                 () = until(deadline) => {
@@ -201,11 +199,7 @@ impl Supervisor {
     }
 
     /// Starts a session. Returns its phases and the channel that stops it. `alive` is dropped when its thread ends.
-    fn start_session(
-        &self,
-        job: &Job,
-        alive: Arc<()>,
-    ) -> Result<(UnboundedReceiver<Phase>, Sender<Signal>), OpenError> {
+    fn start_session(&self, job: &Job, alive: Arc<()>) -> Result<(UnboundedReceiver<Phase>, Sender<Signal>), Fault> {
         let (signals, inbox) = std::sync::mpsc::channel();
         let stop = signals.clone();
         let directory = self.settings.directory.clone().unwrap_or_else(|| self.default_directory.clone());
@@ -218,20 +212,21 @@ impl Supervisor {
             let _ = phases.send(Phase::Over(result));
             drop(alive);
         };
-        thread::Builder::new().name("sound-session".to_owned()).spawn(session).map_err(|error| {
-            let reason = format!("no thread could be started to play sounds: {error}");
-            OpenError { fault: Fault::NoDevice, reason }
-        })?;
+        thread::Builder::new()
+            .name("sound-session".to_owned())
+            .spawn(session)
+            .map_err(|error| Fault::NoDevice(format!("no thread could be started to play sounds: {error}")))?;
         Ok((receiver, stop))
     }
 
-    fn finish(&mut self, job: &Job, result: Result<Heard, OpenError>) {
+    fn finish(&mut self, job: &Job, result: Result<Outcome, Fault>) {
         match result {
-            Ok(Heard::Yes) => self.schedule.heard(job),
-            Ok(Heard::No) => self.schedule.dropped(job),
-            Err(error) => {
-                self.schedule.failed(job, error.fault, Instant::now());
-                self.report(Err(error.reason));
+            Ok(Outcome::Played) => self.schedule.played(job),
+            Ok(Outcome::Stopped) => self.schedule.dropped(job),
+            Err(fault) => {
+                self.schedule.failed(job, &fault, Instant::now());
+                let (Fault::NoDevice(reason) | Fault::NoAnswer(reason)) = fault;
+                self.report(Err(reason));
             }
         }
     }
@@ -264,11 +259,11 @@ fn phase_deadline(phase: &Phase) -> Option<Instant> {
     }
 }
 
-fn overdue(phase: &Phase) -> OpenError {
+fn overdue(phase: &Phase) -> Fault {
     let reason = if *phase == Phase::Loading {
         "the sound file cannot be read: the disk does not answer"
     } else {
         "the sound server does not answer: restart it"
     };
-    OpenError { fault: Fault::NoAnswer, reason: reason.to_owned() }
+    Fault::NoAnswer(reason.to_owned())
 }

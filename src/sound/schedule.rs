@@ -1,7 +1,7 @@
 //! Which sound plays now. Pure: no clock, no thread, no device.
 //!
-//! One sound at a time. A ring has priority over everything; of several rings the first plays, and the next one takes
-//! over when it stops. What cannot play at once is dropped, not queued: a burst of messages is heard as one sound.
+//! One sound plays at a time. A ring has priority over other sounds; of several rings the first plays, and the next one
+//! follows when it stops. A sound that cannot play at once is dropped: a burst of messages makes one sound.
 
 use std::time::{Duration, Instant};
 
@@ -39,13 +39,13 @@ pub(super) enum Wanted {
     Nothing,
 }
 
-/// Why a sound was not played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a sound was not played: each with a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is no sound device.
-    NoDevice,
+    /// There is no sound device, or it has failed.
+    NoDevice(String),
     /// The device does not answer.
-    NoAnswer,
+    NoAnswer(String),
 }
 
 /// Requests that have not been played to the end.
@@ -61,37 +61,31 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Requests a sound. Returns whether it will play.
-    pub(super) fn play(&mut self, sound: &SoundTweak, now: Instant) -> bool {
+    /// Requests a sound, which is dropped if it cannot play at once.
+    pub(super) fn play(&mut self, sound: &SoundTweak, now: Instant) {
         let soon_after = self.last_start.is_some_and(|last| now < last + MIN_INTERVAL);
         let is_backing_off = self.retry_at.is_some_and(|until| now < until);
-        if *sound == SoundTweak::Silent || soon_after || is_backing_off || self.once.is_some() || !self.rings.is_empty()
-        {
-            return false;
+        let is_busy = self.once.is_some() || !self.rings.is_empty();
+        if *sound != SoundTweak::Silent && !soon_after && !is_backing_off && !is_busy {
+            self.last_start = Some(now);
+            self.once = Some(self.job(sound, false));
         }
-        self.last_start = Some(now);
-        self.once = Some(self.job(sound, false));
-        true
     }
 
-    /// Requests a repeating sound. Returns whether anything has changed.
-    pub(super) fn ring(&mut self, call: NoticeId, sound: &SoundTweak, now: Instant) -> bool {
+    /// Requests a sound that repeats until [`Schedule::stop_ringing`].
+    pub(super) fn ring(&mut self, call: NoticeId, sound: &SoundTweak, now: Instant) {
         let rings_already = self.rings.iter().any(|(ringing, _)| *ringing == call);
-        if *sound == SoundTweak::Silent || rings_already || self.rings.len() == MAX_RINGS {
-            return false;
+        if *sound != SoundTweak::Silent && !rings_already && self.rings.len() < MAX_RINGS {
+            let job = self.job(sound, true);
+            self.rings.push((call, job));
+            self.once = None;
+            self.last_start = Some(now);
         }
-        let job = self.job(sound, true);
-        self.rings.push((call, job));
-        self.once = None;
-        self.last_start = Some(now);
-        true
     }
 
-    /// Cancels a request of [`Schedule::ring`]. Returns whether anything has changed.
-    pub(super) fn stop_ringing(&mut self, call: NoticeId) -> bool {
-        let before = self.rings.len();
+    /// Cancels a request of [`Schedule::ring`].
+    pub(super) fn stop_ringing(&mut self, call: NoticeId) {
         self.rings.retain(|(ringing, _)| *ringing != call);
-        self.rings.len() != before
     }
 
     /// Cancels everything.
@@ -110,7 +104,7 @@ impl Schedule {
     }
 
     /// This job was played to its end, or until it was stopped.
-    pub(super) fn heard(&mut self, job: &Job) {
+    pub(super) fn played(&mut self, job: &Job) {
         self.dropped(job);
         self.retry_rings_at = None;
         self.retry_at = None;
@@ -118,15 +112,15 @@ impl Schedule {
     }
 
     /// This job could not be played to its end. A ring is retried after a delay.
-    pub(super) fn failed(&mut self, job: &Job, fault: Fault, now: Instant) {
+    pub(super) fn failed(&mut self, job: &Job, fault: &Fault, now: Instant) {
         self.dropped(job);
         self.retry_rings_at = Some(now + RING_RETRY);
-        if fault == Fault::NoAnswer {
+        if matches!(fault, Fault::NoAnswer(_)) {
             self.retry_at = Some(now + self.no_answer_backoff.get_or_insert(NO_ANSWER_BACKOFF).next());
         }
     }
 
-    /// This job is not retried, unless it is a ring that is still wanted.
+    /// Ends this job; a ring that is still requested plays again.
     pub(super) fn dropped(&mut self, job: &Job) {
         if self.once.as_ref().is_some_and(|once| once.serial == job.serial) {
             self.once = None;
@@ -150,6 +144,13 @@ mod tests {
         SoundTweak::Named(name.to_owned())
     }
 
+    /// Whether a requested sound will play.
+    fn plays(schedule: &mut Schedule, sound: &SoundTweak, now: Instant) -> bool {
+        let before = schedule.next_serial;
+        schedule.play(sound, now);
+        schedule.next_serial > before
+    }
+
     fn sounding(schedule: &Schedule, now: Instant) -> Option<(SoundTweak, bool)> {
         match schedule.wanted(now) {
             Wanted::Sound(job) => Some((job.sound, job.repeat)),
@@ -167,27 +168,28 @@ mod tests {
     #[test]
     fn a_burst_sounds_once_and_later_sounds_are_heard_again() {
         let (mut schedule, start) = (Schedule::default(), Instant::now());
-        let accepted = (0..50).filter(|n| schedule.play(&sound("default"), start + Duration::from_millis(*n))).count();
+        let accepted =
+            (0..50).filter(|n| plays(&mut schedule, &sound("default"), start + Duration::from_millis(*n))).count();
         assert_eq!(accepted, 1);
-        schedule.heard(&job(&schedule, start));
+        schedule.played(&job(&schedule, start));
         assert_eq!(schedule.wanted(start), Wanted::Nothing);
-        assert!(!schedule.play(&sound("default"), start + Duration::from_millis(999)));
-        assert!(schedule.play(&sound("default"), start + Duration::from_secs(1)));
+        assert!(!plays(&mut schedule, &sound("default"), start + Duration::from_millis(999)));
+        assert!(plays(&mut schedule, &sound("default"), start + Duration::from_secs(1)));
     }
 
     #[test]
     fn while_something_sounds_another_sound_is_dropped() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
-        assert!(schedule.play(&sound("long"), now));
-        assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(20)));
+        assert!(plays(&mut schedule, &sound("long"), now));
+        assert!(!plays(&mut schedule, &sound("bing"), now + Duration::from_secs(20)));
         assert_eq!(sounding(&schedule, now), Some((sound("long"), false)));
     }
 
     #[test]
     fn silence_is_not_played() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
-        assert!(!schedule.play(&SoundTweak::Silent, now));
-        assert!(!schedule.ring(FIRST, &SoundTweak::Silent, now));
+        assert!(!plays(&mut schedule, &SoundTweak::Silent, now));
+        schedule.ring(FIRST, &SoundTweak::Silent, now);
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
     }
 
@@ -195,10 +197,10 @@ mod tests {
     fn a_ring_cuts_a_sound_short_and_lets_none_in() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         schedule.play(&sound("bing"), now);
-        assert!(schedule.ring(FIRST, &sound("ring"), now));
+        schedule.ring(FIRST, &sound("ring"), now);
         assert_eq!(sounding(&schedule, now), Some((sound("ring"), true)));
-        assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(9)));
-        assert!(schedule.stop_ringing(FIRST));
+        assert!(!plays(&mut schedule, &sound("bing"), now + Duration::from_secs(9)));
+        schedule.stop_ringing(FIRST);
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
     }
 
@@ -207,11 +209,10 @@ mod tests {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         schedule.ring(FIRST, &sound("ring"), now);
         schedule.ring(SECOND, &sound("bing"), now);
-        assert!(!schedule.ring(FIRST, &sound("other"), now));
+        schedule.ring(FIRST, &sound("other"), now);
         assert_eq!(sounding(&schedule, now), Some((sound("ring"), true)));
         schedule.stop_ringing(FIRST);
         assert_eq!(sounding(&schedule, now), Some((sound("bing"), true)));
-        assert!(!schedule.stop_ringing(FIRST));
         schedule.stop_all();
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
     }
@@ -219,19 +220,20 @@ mod tests {
     #[test]
     fn the_number_of_waiting_rings_is_bounded() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
-        assert_eq!((0..1000).filter(|call| schedule.ring(NoticeId(*call), &sound("ring"), now)).count(), MAX_RINGS);
+        (0..1000).for_each(|call| schedule.ring(NoticeId(call), &sound("ring"), now));
+        assert_eq!(schedule.rings.len(), MAX_RINGS);
     }
 
     #[test]
     fn a_ring_without_a_device_is_tried_again_and_a_sound_is_not() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         schedule.play(&sound("bing"), now);
-        schedule.failed(&job(&schedule, now), Fault::NoDevice, now);
+        schedule.failed(&job(&schedule, now), &Fault::NoDevice(String::new()), now);
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
-        assert!(schedule.play(&sound("bing"), now + MIN_INTERVAL), "a device may be there by now");
+        assert!(plays(&mut schedule, &sound("bing"), now + MIN_INTERVAL), "a device may be there by now");
 
         schedule.ring(FIRST, &sound("ring"), now);
-        schedule.failed(&job(&schedule, now + RING_RETRY), Fault::NoDevice, now);
+        schedule.failed(&job(&schedule, now + RING_RETRY), &Fault::NoDevice(String::new()), now);
         assert_eq!(schedule.wanted(now), Wanted::NothingUntil(now + RING_RETRY));
         assert_eq!(sounding(&schedule, now + RING_RETRY), Some((sound("ring"), true)));
     }
@@ -240,15 +242,15 @@ mod tests {
     fn a_device_that_does_not_answer_is_retried_with_backoff() {
         let (mut schedule, mut now) = (Schedule::default(), Instant::now());
         for wait in [10, 20, 40, 80] {
-            assert!(schedule.play(&sound("bing"), now));
-            schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
-            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait * 3 / 4 - 1)));
+            assert!(plays(&mut schedule, &sound("bing"), now));
+            schedule.failed(&job(&schedule, now), &Fault::NoAnswer(String::new()), now);
+            assert!(!plays(&mut schedule, &sound("bing"), now + Duration::from_secs(wait * 3 / 4 - 1)));
             now += Duration::from_secs(wait);
         }
-        assert!(schedule.play(&sound("bing"), now));
-        schedule.heard(&job(&schedule, now));
-        assert!(schedule.play(&sound("bing"), now + MIN_INTERVAL));
-        schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
-        assert!(schedule.play(&sound("bing"), now + Duration::from_secs(10)));
+        assert!(plays(&mut schedule, &sound("bing"), now));
+        schedule.played(&job(&schedule, now));
+        assert!(plays(&mut schedule, &sound("bing"), now + MIN_INTERVAL));
+        schedule.failed(&job(&schedule, now), &Fault::NoAnswer(String::new()), now);
+        assert!(plays(&mut schedule, &sound("bing"), now + Duration::from_secs(10)));
     }
 }

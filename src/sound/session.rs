@@ -17,7 +17,7 @@ use rodio::{
 use super::{
     clip::{Clip, MAX_ONCE, MAX_RING},
     lookup::Places,
-    output::{self, OpenError},
+    output,
     schedule::{Fault, Job},
 };
 
@@ -55,16 +55,16 @@ pub(super) enum Phase {
     /// The device is being closed.
     Closing,
     /// The session has ended.
-    Over(Result<Heard, OpenError>),
+    Over(Result<Outcome, Fault>),
 }
 
 /// The result of a session that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Outcome {
     /// The sound was played, to its end or until it was stopped.
-    Yes,
+    Played,
     /// It was stopped before it began.
-    No,
+    Stopped,
 }
 
 /// The task of a session.
@@ -77,14 +77,14 @@ pub(super) struct Task {
 }
 
 /// Plays one sound. `phase` is called at the beginning of each phase but [`Phase::Over`].
-pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError> {
+pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Outcome, Fault> {
     phase(Phase::Loading);
     let longest = if task.job.repeat { MAX_RING } else { MAX_ONCE };
-    let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Heard::No) };
-    let clip = Clip::load(&choice, longest)
-        .map_err(|error| OpenError { fault: Fault::NoDevice, reason: format!("no sound can be decoded: {error}") })?;
+    let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Outcome::Stopped) };
+    let clip =
+        Clip::load(&choice, longest).map_err(|error| Fault::NoDevice(format!("no sound can be decoded: {error}")))?;
     if matches!(task.inbox.try_recv(), Ok(Signal::Stop)) {
-        return Ok(Heard::No);
+        return Ok(Outcome::Stopped);
     }
     phase(Phase::Opening);
     let (sink, host) = output::open(first_fatal_error(task.signals.clone()))?;
@@ -97,23 +97,21 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError>
     let result = listen(&task.inbox, lap, &fading);
     phase(Phase::Closing);
     drop(sink);
-    result.map(|()| Heard::Yes)
+    result.map(|()| Outcome::Played)
 }
 
 /// Waits until the sound has been heard, or cannot be.
-fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), OpenError> {
+fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), Fault> {
     loop {
         match inbox.recv_timeout(lap + STALL_TIMEOUT) {
             Ok(Signal::Lap) => {}
             Ok(Signal::Stop) => fading.store(true, Ordering::Relaxed),
             Ok(Signal::Ended) => break,
             Ok(Signal::Broken(error)) => {
-                let reason = format!("the sound device went away while it played ({error})");
-                return Err(OpenError { fault: Fault::NoDevice, reason });
+                return Err(Fault::NoDevice(format!("the sound device went away while it played ({error})")));
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let reason = "the sound server takes no more sound: restart it".to_owned();
-                return Err(OpenError { fault: Fault::NoAnswer, reason });
+                return Err(Fault::NoAnswer("the sound server takes no more sound: restart it".to_owned()));
             }
         }
     }

@@ -3,7 +3,7 @@
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
     app_info,
-    present::popup::{Button, Popup},
+    present::popup::{Action, Popup},
 };
 use zbus::zvariant::Value;
 
@@ -26,7 +26,7 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
         urgency: Urgency::Critical,
         category: "call.incoming",
         timeout: Timeout::Never,
-        buttons: vec![Button::IGNORE],
+        buttons: vec![Action::Ignore],
         ..popup("room", HARD)
     };
     desktop.show_popup("room", urgent);

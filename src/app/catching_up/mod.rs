@@ -41,6 +41,7 @@ use crate::{
     encryption::{Encryption, Held, HeldNews, Judge},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
+    present::words,
     resume::ResumeWindow,
     secrets::Secrets,
     session::Sessions,
@@ -433,14 +434,12 @@ impl Driver {
     /// Tells the person which sessions are over.
     fn tell_of_ends(&self) {
         let ends = self.accounts.values().filter_map(|known| {
-            let (reason, effect) = match known.end.as_ref()? {
-                SessionEnd::Over(reason) => (reason, "New messages no longer come to this desktop"),
-                SessionEnd::NoToken(reason) if known.listens() => {
-                    (reason, "New messages no longer come to this desktop")
-                }
-                SessionEnd::NoToken(reason) => (reason, "Pushes still come, but what is missed is no longer fetched"),
+            let (reason, receives_messages) = match known.end.as_ref()? {
+                SessionEnd::Over(reason) => (reason, false),
+                SessionEnd::NoToken(reason) => (reason, !known.listens()),
             };
-            Some(format!("{}: {reason}. {effect}. Run {}", known.sign_in.user_id, known.sign_in_command()))
+            let (user, command) = (&known.sign_in.user_id, known.sign_in_command());
+            Some(words::session_ended(user, reason, receives_messages, &command))
         });
         let ends: Vec<_> = ends.collect();
         self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
@@ -451,8 +450,7 @@ impl Driver {
         let signed_in = self.accounts.values();
         let refusals = signed_in.filter_map(|known| Some((&*known.sign_in.user_id, known.refused.as_deref()?)));
         let refusals = refusals.chain(self.by_hand.refusals());
-        let says = |(who, reason)| format!("{who}: {reason}. New messages may not come. `pushbell doctor` says more");
-        let refusals: Vec<_> = refusals.map(says).collect();
+        let refusals: Vec<_> = refusals.map(|(who, reason)| words::relay_refuses(who, reason)).collect();
         self.tell(Event::Problem(ProblemKind::Relay, (!refusals.is_empty()).then(|| refusals.join("\n"))));
     }
 

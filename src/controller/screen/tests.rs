@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::desktop::ServiceState;
+use crate::{desktop::ServiceState, present::own_popup};
 
 fn room(number: usize) -> RoomKey {
     RoomKey::with_id("home", format!("!{number}"))
@@ -60,7 +60,7 @@ fn shows(call: Option<PopupCall>) -> (String, u32) {
 }
 
 #[test]
-fn a_newer_popup_replaces_the_one_that_waits_and_the_one_that_is_up() {
+fn a_newer_popup_replaces_the_waiting_and_the_shown_one() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 7);
     for text in ["a", "b"] {
@@ -91,11 +91,11 @@ fn a_popup_is_withdrawn_wherever_it_has_got_to() {
     screen.withdraw(&key(1));
     assert_eq!(screen.handle(PopupEvent::Answer(Err("no".into()))), []);
     assert_eq!(screen.next_call(), Some(PopupCall::Close(5)), "what it was to replace goes too");
-    assert!(screen.told().next().is_none());
+    assert!(screen.current().next().is_none());
 }
 
 #[test]
-fn a_popup_that_is_shown_again_while_its_withdrawal_is_under_way_comes_after_it() {
+fn a_popup_shown_during_its_withdrawal_comes_after_it() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
     screen.withdraw(&key(1));
@@ -172,11 +172,11 @@ fn a_dismissal_is_told_and_an_expiry_is_not() {
     assert_eq!(screen.handle(closed(5, CloseReason::Expired)), []);
     assert!(screen.up(&key(1)).is_some(), "it can still be replaced and clicked");
     assert_eq!(screen.handle(closed(5, CloseReason::Dismissed)), [ScreenEvent::Dismissed(about(1, 1))]);
-    assert!(screen.told().next().is_none());
+    assert!(screen.current().next().is_none());
 }
 
 #[test]
-fn who_has_seen_a_popup_has_not_seen_what_replaces_it_with_something_newer() {
+fn seeing_a_popup_does_not_settle_its_newer_replacement() {
     for (up_to, is_wanted) in [(1, false), (2, true)] {
         for in_flight in [false, true] {
             let mut screen = ready();
@@ -205,7 +205,7 @@ fn a_signal_that_overtakes_the_answer_is_not_lost() {
 }
 
 #[test]
-fn a_click_that_is_sent_twice_is_not_one_on_what_replaces_the_popup() {
+fn a_duplicate_click_does_not_count_for_the_replacement() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
     screen.show(popup(1, "newer"), about(1, 2));
@@ -222,7 +222,7 @@ fn ids_are_forgotten_with_the_service_that_gave_them() {
     screen.withdraw(&key(1));
     show_waiting(&mut screen);
     screen.handle(service(None, false));
-    assert!(screen.told().next().is_none() && !screen.is_busy());
+    assert!(screen.current().next().is_none() && !screen.is_busy());
     screen.handle(service(Some("b"), true));
     assert_eq!(screen.next_call(), None, "nothing of the old service is closed at the new one");
     assert_eq!(screen.handle(closed(5, CloseReason::Dismissed)), []);
@@ -233,7 +233,7 @@ fn show_waiting(screen: &mut Screen) {
 }
 
 #[test]
-fn a_service_that_hangs_keeps_its_popups_and_what_is_to_be_closed_waits() {
+fn popups_and_pending_closes_survive_a_service_that_hangs() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
     show_waiting(&mut screen);
@@ -248,10 +248,10 @@ fn a_service_that_hangs_keeps_its_popups_and_what_is_to_be_closed_waits() {
 }
 
 #[test]
-fn popups_of_an_earlier_run_are_adopted_from_the_same_service_alone() {
+fn only_the_same_service_keeps_popups_of_an_earlier_run() {
     let mut before = ready();
     show(&mut before, 1, 1, 5);
-    before.show(OwnPopup::Welcome.popup("text"), About::Own(OwnPopup::Welcome));
+    before.show(own_popup(OwnPopup::Welcome, "text"), About::Own(OwnPopup::Welcome));
     before.next_call();
     before.handle(PopupEvent::Answer(Ok(6)));
     let written = serde_json::to_string(&before.persisted().unwrap()).unwrap();
@@ -269,7 +269,7 @@ fn popups_of_an_earlier_run_are_adopted_from_the_same_service_alone() {
 }
 
 #[test]
-fn only_so_many_popups_are_remembered_and_those_that_wait_longest() {
+fn the_number_of_remembered_popups_is_bounded() {
     let mut screen = ready();
     for number in 0..MAX_POPUPS {
         show(&mut screen, number, 1, u32::try_from(number + 1).unwrap());
@@ -278,7 +278,7 @@ fn only_so_many_popups_are_remembered_and_those_that_wait_longest() {
     for number in 0..2 {
         screen.show(popup(MAX_POPUPS + number, "new"), about(MAX_POPUPS + number, 1));
     }
-    assert_eq!(screen.told().count(), MAX_POPUPS);
+    assert_eq!(screen.current().count(), MAX_POPUPS);
     assert!(screen.up(&key(1)).is_none() && screen.up(&key(0)).is_some());
 }
 
@@ -403,7 +403,7 @@ proptest! {
             }
         }
         let mut on_screen: Vec<_> = real.up.iter().map(|(_, key)| format!("{key:?}")).collect();
-        let mut owned: Vec<_> = screen.told().map(|about| format!("{:?}", about.key())).collect();
+        let mut owned: Vec<_> = screen.current().map(|about| format!("{:?}", about.key())).collect();
         on_screen.sort();
         owned.sort();
         prop_assert_eq!(on_screen, owned);

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{push::*, *};
 use crate::{
     inbox::{Read, Reply as Outgoing},
-    present::popup::{Action, OwnPopup, RoomButton},
+    present::{
+        popup::{Action, OwnPopup, RoomButton},
+        words,
+    },
 };
 
 /// "home" is signed in, "work" by hand.
@@ -32,7 +35,7 @@ fn acts(bench: &mut Bench) -> Vec<RoomAct> {
 
 fn buttons(bench: &Bench) -> Vec<&'static str> {
     let state = bench.screen.state();
-    state.up.last().unwrap().1.buttons.iter().map(|button| button.label).collect()
+    state.up.last().unwrap().1.buttons.iter().map(|button| words::button(*button)).collect()
 }
 
 async fn choose(bench: &mut Bench, key: &PopupKey, action: Action) {
@@ -120,7 +123,7 @@ async fn answer_call(event_type: &str, content: &Value, action: Action) -> (Benc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_declined_at_the_homeserver_or_answered_in_the_client() {
+async fn a_call_is_declined_here_or_answered_in_the_client() {
     let invite = json!({"call_id": "c", "version": "1", "lifetime": 60_000});
     let (bench, acts) = answer_call("m.call.invite", &invite, Action::Decline).await;
     let content = json!({"call_id": "c", "party_id": "D", "version": "1"});
@@ -228,7 +231,7 @@ async fn no_reply_is_offered_or_taken_before_a_locked_screen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_no_text_can_be_entered_a_reply_is_written_in_the_client() {
+async fn without_a_text_field_a_reply_is_written_in_the_client() {
     let mut bench = signed_in().await;
     bench.push(message("one", "Kitchen")).await;
     assert_eq!(buttons(&bench)[0], "Reply");
@@ -254,7 +257,7 @@ async fn texts_that_were_not_sent_are_given_back_until_they_are_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_elsewhere_is_asked_when_the_number_falls_while_something_is_up() {
+async fn a_falling_count_makes_the_homeserver_be_asked_what_was_read() {
     let mut bench = signed_in().await;
     let asked = |bench: &mut Bench| {
         std::iter::from_fn(|| bench.requests.try_recv().ok())
@@ -295,7 +298,7 @@ async fn what_the_menu_lists_is_marked_as_read_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invite_is_asked_for_when_the_number_falls_and_goes_when_it_is_read() {
+async fn a_falling_count_makes_an_invite_be_checked() {
     let mut bench = signed_in().await;
     bench.push(invite("i", "Kitchen").unread(2)).await;
     bench.push(message("one", "Cellar").unread(2)).await;

@@ -108,7 +108,7 @@ async fn clicks_lead_to_what_is_to_be_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_inbox_is_told_of_and_the_new_one_knows_of_the_pause() {
+async fn a_damaged_inbox_is_reported_and_the_pause_survives() {
     let mut bench = Bench::new().await;
     bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
     bench.tray(TrayAction::ToggleMute).await;
@@ -145,7 +145,7 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_problem_that_changes_while_its_popup_is_on_its_way_is_told_as_it_is() {
+async fn a_problem_that_changes_in_flight_is_shown_as_it_is_now() {
     let mut bench = Bench::new().await;
     bench.service(Service::Waits).await;
     bench.handle(problem(Some("line 1"))).await;

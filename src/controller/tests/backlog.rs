@@ -36,7 +36,7 @@ async fn a_service_that_crashes_is_not_shown_again_what_it_had_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_on_its_way_to_a_service_that_crashed_is_shown_when_it_is_back() {
+async fn a_popup_in_flight_when_the_service_crashed_is_shown_again() {
     let mut bench = Bench::new().await;
     bench.service(Service::Waits).await;
     receive(&mut bench, 2).await;
@@ -93,7 +93,7 @@ async fn what_was_held_back_while_the_computer_slept_is_one_summary() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_late_after_the_computer_woke_is_gathered_from_its_first_message_on() {
+async fn delayed_pushes_after_a_sleep_are_gathered() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::Resumed).await;
     bench.pass(SECOND * 9 / 10).await;
@@ -125,7 +125,7 @@ async fn a_summary_of_what_was_all_read_just_now_does_not_come_up() {
     }
     let snapshot = bench.snapshot().await;
     bench.arrive(badge(0)).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.shows(), [""; 0]);
 }
 

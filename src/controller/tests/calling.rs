@@ -90,7 +90,7 @@ async fn a_click_on_a_call_opens_its_room_and_takes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_was_dismissed_while_its_missed_popup_was_on_its_way_leaves_none() {
+async fn a_dismissed_call_withdraws_its_missed_popup_in_flight() {
     let (mut bench, key) = ringing().await;
     bench.service(Service::Waits).await;
     bench.pass(61 * SECOND).await;
@@ -118,7 +118,7 @@ async fn a_call_that_was_held_back_while_the_computer_slept_is_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_stops_the_ringing_and_no_popup_says_that_it_rings_when_it_no_longer_does() {
+async fn a_pause_stops_the_ringing_and_its_popup() {
     let (mut bench, _) = ringing().await;
     bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
     assert!(is_quiet(&bench));

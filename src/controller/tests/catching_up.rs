@@ -100,7 +100,7 @@ async fn what_was_missed_is_one_popup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_catching_up_is_told_with_what_was_missed_but_does_not_wait_long() {
+async fn pushes_while_catching_up_join_the_summary_within_seconds() {
     let mut bench = Bench::new().await;
     bench.handle(Event::CatchingUp(true)).await;
     bench.push(message("pushed", "Attic")).await;
@@ -157,7 +157,7 @@ async fn a_summary_says_that_there_was_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
+async fn catching_up_begins_after_a_sleep_and_after_a_gap() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::Resumed).await;
     assert_eq!(bench.requests.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)));

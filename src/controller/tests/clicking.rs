@@ -16,7 +16,7 @@ fn said(room: &str, event: &str, token: Option<&str>) -> (String, String, Option
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_click_on_a_popup_opens_its_newest_message_and_reads_the_room() {
+async fn a_click_opens_the_newest_message_and_reads_the_room() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
@@ -38,7 +38,7 @@ async fn a_dismissed_popup_is_read_and_opens_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_acts_on_a_popup_has_not_seen_what_was_on_its_way_to_replace_it() {
+async fn acting_on_a_popup_does_not_read_its_replacement_in_flight() {
     for is_click in [true, false] {
         let mut bench = Bench::new().await;
         bench.push(message("one", "Kitchen")).await;
@@ -59,7 +59,7 @@ async fn who_acts_on_a_popup_has_not_seen_what_was_on_its_way_to_replace_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dismissed_does_not_come_up_again_for_an_edit_that_was_on_its_way() {
+async fn a_dismissed_popup_does_not_return_for_an_edit_in_flight() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.service(Service::Waits).await;
@@ -125,7 +125,7 @@ async fn a_click_on_the_tray_opens_what_is_unread_one_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_of_the_menu_opens_its_message_and_reads_what_the_rooms_popup_tells() {
+async fn a_menu_line_opens_its_message_and_reads_the_rooms_popup() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
@@ -170,7 +170,7 @@ async fn the_menu_asks_the_program() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_menu_that_has_ticked_what_could_not_be_changed_is_made_anew() {
+async fn a_check_mark_that_could_not_be_changed_is_redrawn() {
     let mut bench = Bench::new().await;
     bench.handle(Event::Autostart(Ok(false))).await;
     bench.tray(TrayAction::ToggleAutostart).await;
@@ -182,7 +182,7 @@ async fn a_menu_that_has_ticked_what_could_not_be_changed_is_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_dismissed_while_the_inbox_is_locked_is_read_once_it_is_free() {
+async fn a_dismissal_while_the_inbox_is_locked_is_recorded_later() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(call("c", "Cellar")).await;

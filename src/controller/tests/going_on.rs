@@ -3,7 +3,7 @@
 use super::{push::*, *};
 
 #[tokio::test(start_paused = true)]
-async fn a_popup_of_an_earlier_run_opens_its_room_and_is_read_when_it_is_clicked() {
+async fn a_popup_of_an_earlier_run_opens_and_reads_its_room() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     bench.end_and_start().await;
@@ -20,7 +20,7 @@ async fn a_popup_of_an_earlier_run_opens_its_room_and_is_read_when_it_is_clicked
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_popup_of_an_earlier_run_is_withdrawn_when_its_room_is_read_elsewhere() {
+async fn a_popup_of_an_earlier_run_goes_when_read_elsewhere() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     bench.push(message("two", "Office").for_account("work").unread(1)).await;
@@ -45,7 +45,7 @@ async fn what_was_read_before_its_popup_was_known_again_is_withdrawn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ringing_call_of_an_earlier_run_becomes_its_missed_call_in_the_same_popup() {
+async fn a_call_of_an_earlier_run_becomes_missed_in_the_same_popup() {
     let mut bench = Bench::new().await;
     bench.push(call("call", "Kitchen").unread(1)).await;
     bench.end_and_start().await;

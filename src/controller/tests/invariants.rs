@@ -396,7 +396,7 @@ fn messages(room: usize, count: usize) -> impl Iterator<Item = Action> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_popup_does_not_come_up_again_for_an_edit_of_a_message_that_it_does_not_name() {
+async fn an_edit_outside_the_shown_lines_does_not_reshow_the_popup() {
     use Action::{Dismiss, Edit};
     let lost_and_edited =
         [Action::Service(Service::Absent), Edit(0), Action::Service(Service::Waits), Edit(0), Dismiss(0)];

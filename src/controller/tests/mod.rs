@@ -215,8 +215,8 @@ impl Bench {
     }
 
     /// Has the controller present a snapshot, whatever has happened since it was taken.
-    async fn take_in(&mut self, snapshot: Snapshot) {
-        self.controller.take_in(snapshot, Instant::now()).await.unwrap();
+    async fn present_snapshot(&mut self, snapshot: Snapshot) {
+        self.controller.present_snapshot(snapshot, Instant::now()).await.unwrap();
         self.settle().await;
     }
 

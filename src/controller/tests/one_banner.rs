@@ -1,7 +1,10 @@
 //! A service that shows one banner at a time and keeps three popups, as GNOME does.
 
 use super::{push::*, *};
-use crate::present::popup::{OwnPopup, Urgency};
+use crate::present::{
+    popup::{OwnPopup, Urgency},
+    words,
+};
 
 fn titles(bench: &Bench) -> Vec<String> {
     bench.up().into_iter().map(|(title, _)| title).collect()
@@ -28,7 +31,7 @@ async fn while_a_call_rings_nothing_else_is_up() {
     bench.push(answer_of_call("c", "Cellar")).await;
     let mut up = titles(&bench);
     up.sort();
-    let problems = [ProblemKind::Certificate, ProblemKind::Listen].map(ProblemKind::title);
+    let problems = [ProblemKind::Certificate, ProblemKind::Listen].map(words::problem);
     assert_eq!(up, ["A highlight from Bob in Kitchen", "Bob in Attic", problems[1], problems[0]]);
     let quiet = |key: PopupKey| {
         let state = bench.screen.state();

@@ -23,7 +23,7 @@ async fn receive_five(bench: &mut Bench) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_shows_and_sounds_nothing_counts_on_and_ends_in_one_summary() {
+async fn a_pause_is_silent_counts_on_and_ends_in_one_summary() {
     let mut bench = Bench::new().await;
     assert_eq!(ask(&mut bench, Request::Pause { until: None }).await, Reply::Done);
     receive_five(&mut bench).await;
@@ -109,7 +109,7 @@ async fn resuming_without_a_pause_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_ends_without_a_service_ends_in_one_summary_when_it_comes() {
+async fn a_pause_ended_without_a_service_is_summarised_later() {
     let mut bench = Bench::without_service().await;
     bench.tray(TrayAction::Pause(PauseLength::HalfHour)).await;
     for number in 0..2 {
@@ -132,7 +132,7 @@ async fn popups_are_settled_during_a_pause_if_they_are_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_set_while_the_inbox_is_locked_counts_for_the_next_start() {
+async fn settings_made_while_the_inbox_is_locked_are_kept() {
     let mut bench = Bench::new().await;
     ask(&mut bench, Request::Pause { until: None }).await;
     let other = bench.lock_inbox();

@@ -40,7 +40,7 @@ async fn a_rooms_popup_is_replaced_as_messages_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_that_come_while_their_rooms_popup_is_on_its_way_are_shown_after_it() {
+async fn messages_during_a_popups_call_are_shown_after_it() {
     let mut bench = Bench::new().await;
     bench.service(Service::Waits).await;
     bench.push(message("one", "Kitchen")).await;
@@ -76,7 +76,7 @@ async fn a_summary_takes_the_place_of_the_popups_that_it_covers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_popup_that_is_withdrawn_before_the_service_took_it_blocks_nothing() {
+async fn a_popup_withdrawn_in_flight_blocks_nothing() {
     let mut bench = Bench::new().await;
     bench.service(Service::Waits).await;
     bench.push(message("one", "Kitchen").unread(1)).await;
@@ -218,7 +218,7 @@ async fn a_full_disk_does_not_show_anything_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whether_a_mention_is_the_persons_is_known_of_signed_in_accounts() {
+async fn signed_in_accounts_know_whether_a_mention_is_theirs() {
     let mut bench = Bench::new().await;
     let mention = |event_id: &str, user: &str, account: &str| {
         let content = serde_json::json!({"body": "look", "m.mentions": {"user_ids": [user]}});

@@ -51,7 +51,7 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_inbox_keeps_changing_it_is_read_less_and_less_often() {
+async fn the_read_interval_grows_while_the_inbox_keeps_changing() {
     let mut bench = Bench::new().await;
     bench.pass(SECOND).await;
     let mut read_at = Vec::new();

@@ -18,7 +18,7 @@ async fn a_sound_of_what_a_popup_tells_before_the_news_do_is_heard() {
     bench.arrive(message("one", "Kitchen")).await;
     let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.up()[0].1, "1 more\ntwo");
     assert_eq!((bench.shows().len(), bench.sounds().len()), (1, 1));
 }
@@ -56,7 +56,7 @@ async fn what_comes_while_earlier_messages_are_settled_is_heard() {
     bench.arrive(message("one", "Kitchen")).await;
     let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.sounds(), ["bing"]);
     assert_eq!(bench.inbox.totals().await.unwrap().unshown, 0);
 }
@@ -109,7 +109,7 @@ async fn do_not_disturb_is_asked_for_once_and_when_it_matters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_urgent_or_heard_waits_for_the_desktops_answer_and_nothing_else_does() {
+async fn only_urgent_popups_and_sounds_wait_for_do_not_disturb() {
     let mut bench = Bench::on("dunst").await;
     bench.screen.answers(false);
     bench.push(message("one", "Kitchen").sound("first").highlight()).await;
@@ -131,7 +131,7 @@ async fn what_is_urgent_or_heard_waits_for_the_desktops_answer_and_nothing_else_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dismissed_or_silenced_before_the_answer_makes_no_sound_after_it() {
+async fn what_ended_before_the_answer_makes_no_sound_after_it() {
     let mut bench = Bench::on("dunst").await;
     bench.screen.answers(false);
     bench.push(call("c", "Attic")).await;

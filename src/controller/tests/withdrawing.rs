@@ -64,7 +64,7 @@ async fn an_edit_changes_the_popup_and_makes_no_sound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_edits_change_the_popup_a_few_times_and_end_with_the_last() {
+async fn many_edits_change_the_popup_few_times_and_end_right() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     for number in 0..100 {
@@ -88,7 +88,7 @@ async fn a_redaction_withdraws_the_popup_or_takes_its_text_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_text_that_is_taken_back_goes_though_popups_are_paused_and_nothing_comes_up_for_it() {
+async fn a_redaction_during_a_pause_withdraws_and_shows_nothing() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
@@ -130,7 +130,7 @@ async fn a_text_that_is_taken_back_goes_from_a_summary_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_summary_goes_when_a_text_in_it_is_taken_back_during_a_pause() {
+async fn a_redaction_during_a_pause_withdraws_the_summary() {
     let mut bench = Bench::without_service().await;
     for number in 0..5 {
         bench.push(message(&format!("{number}"), &format!("room {number}")).highlight()).await;
@@ -154,7 +154,7 @@ async fn an_edit_while_the_popup_is_on_its_way_is_shown_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changes_before_it_was_ever_shown_is_made_right_once_it_is_up() {
+async fn a_change_before_the_popup_was_up_is_shown_afterwards() {
     for (change, expected) in [
         (edit("e", "Kitchen", "two", "too"), vec!["1 more\ntoo"]),
         (redaction("r", "Kitchen", "two"), vec!["one"]),
@@ -177,7 +177,7 @@ async fn what_changes_before_it_was_ever_shown_is_made_right_once_it_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_of_a_message_that_the_popup_does_not_name_does_not_bring_it_up_again() {
+async fn an_edit_of_a_message_not_in_the_popup_changes_nothing() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
@@ -213,18 +213,18 @@ async fn a_removed_account_takes_its_popups_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_comes_with_a_zero_and_before_its_news_comes_up_once() {
+async fn a_message_pushed_with_a_zero_count_is_shown_once() {
     let mut bench = Bench::new().await;
     bench.arrive(message("one", "Kitchen").unread(1)).await;
     let snapshot = bench.snapshot().await;
     bench.arrive(badge(0)).await;
     bench.arrive(message("two", "Kitchen").unread(1)).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!((bench.shows(), bench.up().len()), (vec!["Bob in Kitchen".into()], 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_removed_while_the_inbox_is_locked_is_forgotten_once_it_is_free() {
+async fn an_account_removed_while_the_inbox_is_locked_is_forgotten() {
     let mut bench = Bench::new().await;
     bench.push(message("two", "Office").for_account("work").unread(1)).await;
     let path = bench.directory.path().join("accounts.toml");

@@ -1,7 +1,7 @@
-//! Starting with the desktop: by a systemd user unit where the session has systemd's `graphical-session.target`, by an
-//! XDG autostart entry everywhere else. Never by both.
+//! Starting with the desktop: by a systemd user unit where the session reaches systemd's `graphical-session.target`,
+//! otherwise by an XDG autostart entry. Never by both.
 //!
-//! Units are enabled and disabled by `systemctl`, which also works where no user manager runs.
+//! Units are enabled and disabled with `systemctl`, which also works without a user manager.
 
 use std::{
     env,
@@ -21,28 +21,29 @@ use crate::{
     platform::{autostart::Autostart, files},
 };
 
-/// How long `systemctl` may take.
+/// Deadline of `systemctl`.
 const DEADLINE: Duration = Duration::from_secs(3);
 
 /// The unit that packages install, for a program in `/usr/bin`.
 const PACKAGED_UNIT: &str = include_str!("../../../assets/linux/pushbell.service");
 const PACKAGED_PROGRAM: &str = "/usr/bin/pushbell";
 
-/// The first line of a unit that we made, and may remove. The second line is `# ` and the program.
+/// The first line of a unit that was created here, and so may be removed. The second line is `# ` and the program.
 const MADE_BY_US: &str = "# Made by `pushbell autostart on`, and removed by `pushbell autostart off`.\n";
 
-/// What starts Pushbell with this desktop.
+/// Whether and how Pushbell starts with this desktop.
 ///
 /// # Errors
-/// When the files that say so cannot be read.
+/// When a unit or entry cannot be read.
 pub(crate) fn status() -> io::Result<Autostart> {
     Files::of_environment()?.status(is_graphical() && !session_target_is_active())
 }
 
-/// Has this desktop start the program, by what fits it. The other is turned off last, so that a failure leaves one.
+/// Starts the program with this desktop, by a unit or an entry, and turns the other off; last, so that a failure leaves
+/// one.
 ///
 /// # Errors
-/// When a file cannot be written, or the program's path is none that could be written into it.
+/// When a file cannot be written, or cannot contain the program's path.
 pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let files = Files::of_environment()?;
     let program = in_one_line(&present(program))?;
@@ -56,7 +57,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     status()
 }
 
-/// Has nothing start Pushbell with this desktop.
+/// Removes whatever starts Pushbell with this desktop.
 ///
 /// # Errors
 /// When a file cannot be written or removed.
@@ -73,11 +74,11 @@ struct Files {
     unit: PathBuf,
     /// The user's own autostart entry.
     entry: PathBuf,
-    /// The entries of the system, the first to count first.
+    /// The entries of the system, by precedence.
     system_entries: Vec<PathBuf>,
 }
 
-/// An entry that the desktop starts.
+/// An enabled autostart entry.
 #[derive(Debug, PartialEq)]
 struct EnabledEntry {
     path: PathBuf,
@@ -127,8 +128,8 @@ impl Files {
         Ok(Autostart { on, by, problem })
     }
 
-    /// Enables the unit, having made one for this program unless there is one already. What the user wrote stays;
-    /// that of a package serves if it starts this very program.
+    /// Enables the unit, and creates it if missing. A unit that the user wrote is kept; that of a package is used if it
+    /// starts this program.
     fn enable_unit(&self, program: &str) -> io::Result<()> {
         if self.program_of_unit()?.is_some() || is_masked(&self.unit) {
             remove(&self.unit)?;
@@ -140,7 +141,7 @@ impl Files {
         change_unit("enable")
     }
 
-    /// Disables the unit, and removes it if we made it. One that the system wants started is masked.
+    /// Disables the unit, and removes it if it was created here. One that is enabled system-wide is masked.
     fn disable_unit(&self) -> io::Result<()> {
         if unit_is_enabled() {
             change_unit("disable")?;
@@ -151,7 +152,7 @@ impl Files {
         if unit_is_enabled() { change_unit("mask") } else { Ok(()) }
     }
 
-    /// The program of the user's own unit, if we made that.
+    /// The program of the user's own unit, if it was created here.
     fn program_of_unit(&self) -> io::Result<Option<PathBuf>> {
         let text = read(&self.unit)?.unwrap_or_default();
         let program = text.strip_prefix(MADE_BY_US).and_then(|text| text.lines().next()?.strip_prefix("# "));
@@ -162,7 +163,7 @@ impl Files {
         write(&self.entry, text)
     }
 
-    /// Removes the user's own entry. One of the system's is hidden by one that says so.
+    /// Removes the user's own entry. An entry of the system is overridden by a hidden one.
     fn disable_entry(&self) -> io::Result<()> {
         if first_entry(&self.system_entries)?.is_some() {
             self.write_entry("[Desktop Entry]\nType=Application\nName=Pushbell\nHidden=true\n")
@@ -176,13 +177,13 @@ fn is_graphical() -> bool {
     ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| env::var_os(name).is_some())
 }
 
-/// The kernel says of a running program whose file was replaced by an upgrade that it is deleted.
+/// The kernel marks the path of a running program whose file was replaced by an upgrade as deleted.
 fn present(program: &Path) -> PathBuf {
     let replaced = program.as_os_str().as_bytes().strip_suffix(b" (deleted)").filter(|_| !program.exists());
     replaced.map_or_else(|| program.to_owned(), |path| PathBuf::from(OsStr::from_bytes(path)))
 }
 
-/// A path as text for a file of lines.
+/// A path as text without control characters.
 fn in_one_line(program: &Path) -> io::Result<String> {
     let text = program.to_str().filter(|text| !text.contains(char::is_control));
     text.map(str::to_owned).ok_or_else(|| {
@@ -191,12 +192,12 @@ fn in_one_line(program: &Path) -> io::Result<String> {
     })
 }
 
-/// Names the file in an error.
+/// Adds the path to an error.
 fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Removes a file; one that is not there is no error.
+/// Removes a file, if there is one.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
@@ -204,7 +205,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What a file holds; `None` where there is none.
+/// The content of a file; `None` if there is none.
 fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -232,21 +233,20 @@ fn is_masked(unit: &Path) -> bool {
     fs::read_link(unit).is_ok_and(|target| target == Path::new("/dev/null"))
 }
 
-/// Whether a user manager runs whose `graphical-session.target` is active: then the desktop tells systemd when it
-/// begins and ends.
+/// Whether the user manager's `graphical-session.target` is active, which the desktop starts and stops.
 fn session_target_is_active() -> bool {
     systemctl(&["is-active", "--quiet", "graphical-session.target"], false)
         .is_some_and(|output| output.status.success())
 }
 
-/// Has the user manager, if one runs, take up changed files.
+/// Makes the user manager, if one runs, read changed units.
 fn reload_units() {
     if !systemctl(&["daemon-reload"], false).is_some_and(|output| output.status.success()) {
         tracing::debug!("no user manager has taken up the changed units: it does at the next login");
     }
 }
 
-/// Whether systemd has a unit that starts this program: asks the user manager, which also knows other directories.
+/// Whether systemd has a unit that starts this program, in any of the user manager's directories.
 fn package_has_unit_for(program: &str) -> bool {
     let show = systemctl(&["show", "--property=FragmentPath", "--value", &unit_name()], false);
     let path = show.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
@@ -254,7 +254,7 @@ fn package_has_unit_for(program: &str) -> bool {
     text.lines().any(|line| line.starts_with(&format!("ExecStart={program} ")))
 }
 
-/// Whether the user or an administrator has enabled the unit. (`static` is a success of systemctl, too.)
+/// Whether the user or an administrator has enabled the unit. (`systemctl` succeeds for `static` as well.)
 fn unit_is_enabled() -> bool {
     systemctl(&["is-enabled", &unit_name()], true).is_some_and(|output| output.stdout.starts_with(b"enabled"))
 }
@@ -269,8 +269,8 @@ fn change_unit(verb: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks the user manager, or, with `offline`, reads and changes the files of units alone. `None` where there is no
-/// systemctl, or no answer in time.
+/// Runs `systemctl --user`; with `offline` on the files of units, without the user manager. `None` if there is no
+/// `systemctl`, or no answer in time.
 fn systemctl(arguments: &[&str], offline: bool) -> Option<Output> {
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
@@ -298,7 +298,7 @@ fn first_entry<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<O
 }
 
 fn entry_text(program: &str) -> String {
-    // A program that was removed without its entry is passed over because of `TryExec`.
+    // `TryExec` makes the desktop ignore the entry of a removed program.
     format!(
         "[Desktop Entry]\nType=Application\nName={name}\nComment=Matrix push notifications\nExec={exec} run\n\
          TryExec={try_exec}\nIcon={icon}\nTerminal=false\nNoDisplay=true\nX-GNOME-Autostart-enabled=true\n",
@@ -318,7 +318,7 @@ fn entry_value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
-/// The first word of `Exec`: quoted as for a shell, `%` doubled, and then escaped like any text.
+/// The first argument of `Exec`: quoted as for a shell, `%` doubled, then escaped like any text.
 fn exec_word(program: &str) -> String {
     let mut quoted = String::from("\"");
     for character in program.chars() {
@@ -331,7 +331,7 @@ fn exec_word(program: &str) -> String {
     escaped(&(quoted + "\""))
 }
 
-/// Text as a desktop entry has it; control characters do not come here.
+/// Escapes text without control characters for a desktop entry.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\")
 }

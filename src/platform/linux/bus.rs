@@ -1,7 +1,6 @@
-//! A message bus that may restart: one shared connection, made anew when the bus is back.
+//! A shared connection to a message bus, re-established when the bus has restarted.
 //!
-//! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own
-//! there.
+//! The connection runs on the tokio runtime of the thread that calls [`Bus::start`]; zbus starts no threads of its own.
 
 use std::{env, future::Future, path::Path, time::Duration};
 
@@ -20,7 +19,7 @@ use zbus::{
 
 use crate::{backoff::Backoff, platform::watch::FileWatch};
 
-/// How long a bus or a service may take to answer.
+/// Deadline of an answer from a bus or service.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The bus itself: name, path, interface.
@@ -32,7 +31,7 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// A connection that ended sooner than this does not reset the backoff.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Where a bus is: one or more addresses in D-Bus notation, tried in order.
+/// One or more addresses of a bus in D-Bus notation, tried in order.
 #[derive(Debug, Clone)]
 pub struct BusAddress(Vec<Address>);
 
@@ -40,7 +39,7 @@ impl BusAddress {
     /// The session bus: `DBUS_SESSION_BUS_ADDRESS`, else the socket `bus` in `XDG_RUNTIME_DIR`.
     ///
     /// # Errors
-    /// A sentence when the variable holds no address.
+    /// A sentence if the variable contains no address.
     pub fn session() -> Result<Self, String> {
         Self::of_variable("DBUS_SESSION_BUS_ADDRESS", Address::session)
     }
@@ -48,15 +47,15 @@ impl BusAddress {
     /// The system bus: `DBUS_SYSTEM_BUS_ADDRESS`, else the usual socket.
     ///
     /// # Errors
-    /// A sentence when the variable holds no address.
+    /// A sentence if the variable contains no address.
     pub fn system() -> Result<Self, String> {
         Self::of_variable("DBUS_SYSTEM_BUS_ADDRESS", Address::system)
     }
 
-    /// Reads addresses that are separated by semicolons.
+    /// Parses addresses that are separated by semicolons.
     ///
     /// # Errors
-    /// A sentence when one of them cannot be read.
+    /// A sentence if one of them is invalid.
     pub fn parse(addresses: &str) -> Result<Self, String> {
         let parse = |address| {
             Address::try_from(address).map_err(|error| format!("\"{address}\" is no address of a D-Bus bus: {error}"))
@@ -87,23 +86,23 @@ impl BusAddress {
     }
 }
 
-/// The bus as it is now.
+/// The current state of a bus.
 #[derive(Debug, Clone)]
 pub(super) enum BusState {
     /// The first attempt to connect is under way.
     Connecting,
-    /// There is no bus: why.
+    /// There is no bus, for this reason.
     Absent(String),
     /// Connected.
     Present(Connection),
 }
 
-/// A handle on a bus; the connection ends with the last of them.
+/// A handle of a bus. Dropping the last one closes the connection.
 #[derive(Debug, Clone)]
 pub(super) struct Bus(watch::Receiver<BusState>);
 
 impl Bus {
-    /// Connects in the background, now and again whenever the bus comes back.
+    /// Connects in the background, and reconnects whenever the bus returns.
     #[must_use]
     pub(super) fn start(address: Result<BusAddress, String>) -> Self {
         let (state, receiver) = watch::channel(BusState::Connecting);
@@ -114,14 +113,14 @@ impl Bus {
         Self(receiver)
     }
 
-    /// The state, now marked as seen. A connection that has ended counts as one that is being made.
+    /// The state, marked as seen. A connection that has ended counts as [`BusState::Connecting`].
     pub(super) fn state(&mut self) -> BusState {
         let state = self.0.borrow_and_update().clone();
         let ended = matches!(&state, BusState::Present(connection) if connection.is_closed());
         if ended { BusState::Connecting } else { state }
     }
 
-    /// Waits for a state that was not seen yet; forever when there can be none.
+    /// Waits for a state that was not seen yet; forever if there will be none.
     pub(super) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -143,7 +142,7 @@ impl Bus {
         }
     }
 
-    /// Runs `part` on each connection for as long as that lives. Never returns.
+    /// Runs `part` on each connection until that ends. Never returns.
     pub(super) async fn serve<F, Part>(mut self, name: &'static str, mut part: F)
     where
         F: FnMut(Connection) -> Part,
@@ -166,7 +165,7 @@ impl Bus {
 
 async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
-    // Only while there is no bus.
+    // Set while there is no bus.
     let mut absent: Option<Absence> = None;
     loop {
         match address.connect().await {
@@ -188,7 +187,7 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
                 state.send_replace(BusState::Absent(reason));
                 if absent.is_none() {
                     absent = Some(Absence::of(&address));
-                    // A socket that was made in between was missed.
+                    // The socket may have been created before the watch.
                     continue;
                 }
             }
@@ -206,23 +205,22 @@ async fn connect(address: Address) -> zbus::Result<Connection> {
     Builder::address(address)?.build().await
 }
 
-/// A bus that is not there.
+/// A period without a bus.
 struct Absence {
     since: Instant,
-    /// Notices when the socket is made; `None` where that cannot be watched.
+    /// Detects the creation of the socket; `None` if that cannot be watched.
     watch: Option<FileWatch>,
 }
 
 impl Absence {
     fn of(address: &BusAddress) -> Self {
-        // With more than one address, any of them may be the one that comes.
+        // Of several addresses, any one may become available.
         let only = if let [only] = address.0.as_slice() { socket(only) } else { None };
         let watch = only.and_then(|socket| FileWatch::new([socket.to_owned()]).ok());
         Self { since: Instant::now(), watch }
     }
 
-    /// Whether to retry by the clock. After a while a new socket is only waited for: nothing ticks while there is no
-    /// bus.
+    /// Whether to retry after a delay. After a while only the socket is watched, so that no timer runs without a bus.
     fn is_retried(&self) -> bool {
         self.watch.is_none() || self.since.elapsed() < LAST_RETRY
     }
@@ -233,7 +231,7 @@ fn socket(address: &Address) -> Option<&Path> {
     if let UnixSocket::File(path) = unix.path() { Some(path) } else { None }
 }
 
-/// Waits until the socket was made or replaced; forever without a watch.
+/// Waits until the socket is created or replaced; forever without a watch.
 async fn socket_changed(absence: Option<&mut Absence>) {
     if let Some(watch) = absence.and_then(|absence| absence.watch.as_mut())
         && let Ok(_changed) = watch.changed().await
@@ -248,18 +246,18 @@ pub(super) async fn within_deadline<T>(call: impl Future<Output = zbus::Result<T
     timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| Err(zbus::Error::Failure("no answer in time".into())))
 }
 
-/// The signals that match, from now on. The stream has to be read: a full one holds up the whole connection.
+/// Subscribes to matching signals. The stream must be read: a full one blocks the whole connection.
 pub(super) async fn signals(connection: &Connection, rule: MatchRule<'static>) -> zbus::Result<MessageStream> {
     within_deadline(MessageStream::for_match_rule(rule, connection, None)).await
 }
 
-/// The signals of a well-known name's owner that comes or goes.
+/// Subscribes to changes of a well-known name's owner.
 pub(super) async fn owner_changes(connection: &Connection, name: &'static str) -> zbus::Result<MessageStream> {
     let rule = MatchRule::builder().msg_type(Type::Signal).sender(DAEMON.0)?.interface(DAEMON.2)?;
     signals(connection, rule.member("NameOwnerChanged")?.add_arg(name)?.build()).await
 }
 
-/// Who owns a well-known name, now and later.
+/// Watches the owner of a well-known name.
 pub(super) struct NameWatch {
     changes: MessageStream,
     /// Unique name of the owner when the watch began.
@@ -273,7 +271,7 @@ impl NameWatch {
         Ok(Self { changes, owner: owner_of(connection, name).await? })
     }
 
-    /// The next owner, or `None` when the name is let go. Waits forever once the connection has ended.
+    /// The next owner, or `None` when the name is released. Waits forever once the connection has ended.
     pub(super) async fn next(&mut self) -> Option<String> {
         while let Some(Ok(message)) = self.changes.next().await {
             if let Ok((_, _, new)) = message.body().deserialize::<(&str, &str, &str)>() {

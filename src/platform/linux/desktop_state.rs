@@ -1,5 +1,5 @@
-//! What the desktop and the system tell of themselves: whether the desktop is dark (the settings portal,
-//! org.freedesktop.portal.Settings), and that the computer woke from sleep (logind's `PrepareForSleep`).
+//! Whether the desktop prefers dark colours (the settings portal, org.freedesktop.portal.Settings), and waking from
+//! sleep (logind's `PrepareForSleep`).
 
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -48,7 +48,7 @@ async fn follow_color_scheme(connection: Connection, events: mpsc::UnboundedSend
     }
 }
 
-/// Asks the portal, which the bus starts if need be.
+/// Queries the portal, which the bus starts if necessary.
 async fn read(connection: &Connection) -> Option<bool> {
     for method in ["ReadOne", "Read"] {
         if let Ok(reply) = bus::ask(connection, (NAME, PATH, INTERFACE), method, &(NAMESPACE, KEY)).await {
@@ -67,7 +67,7 @@ async fn next_change(signals: &mut MessageStream) -> Option<bool> {
     std::future::pending().await
 }
 
-/// 1 prefers dark, 2 light, 0 nothing. The older `Read` wraps its answer once more.
+/// 1 is dark, 2 is light, 0 is no preference. The older `Read` returns a variant in a variant.
 fn is_dark(value: &Value<'_>) -> Option<bool> {
     if let Value::Value(inner) = value {
         return is_dark(inner);
@@ -79,7 +79,7 @@ fn is_dark(value: &Value<'_>) -> Option<bool> {
     }
 }
 
-/// Reports [`DesktopEvent::Resumed`] after each sleep. Never returns; without a system bus it says nothing.
+/// Reports [`DesktopEvent::Resumed`] after each sleep, if there is a system bus. Never returns.
 pub(super) async fn watch_sleep(system: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     system.serve("sleep", |connection| follow_sleep(connection, events.clone())).await;
 }

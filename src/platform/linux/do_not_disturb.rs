@@ -1,5 +1,4 @@
-//! Whether the desktop says that the person is not to be disturbed. It is asked when that matters, not watched: some
-//! services tell of no change.
+//! Queries the desktop's do-not-disturb state. It is not watched, since some services do not report changes.
 
 use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
@@ -22,7 +21,7 @@ pub(super) async fn ask(connection: Option<&Connection>, how: DoNotDisturb) -> b
             DoNotDisturb::Unknown => None,
             DoNotDisturb::Call { name, path, interface, method, arguments } => {
                 let connection = connection?;
-                // By its well-known name the bus would start it.
+                // A call to the well-known name would start the service.
                 let owner = bus::owner_of(connection, name).await.ok()??;
                 let object = (owner.as_str(), path, interface);
                 let reply = match arguments {

@@ -1,7 +1,5 @@
-//! Detects that the clock was set, a network came up, or an address was added or removed: a timer that the
-//! kernel cancels, and its routing sockets (rtnetlink(7)).
-//!
-//! None of them wakes the program at other times.
+//! Detects that the clock was set, a network came up, or an address was added or removed, by a timer that the kernel
+//! cancels and by its routing sockets (rtnetlink(7)). Nothing else wakes the program.
 
 use std::{
     io,
@@ -18,10 +16,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::platform::Interruption;
 
-/// The clock is corrected all the time; a jump is more, and so is a sleep.
+/// Minimum difference for a jump of the clock, as by setting it or by sleep; smaller corrections are frequent.
 const JUMP: Duration = Duration::from_secs(10);
 
-/// `RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE`. Addresses are not among it: those of IPv6 are renewed every few minutes.
+/// `RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE`. Without addresses: those of IPv6 are renewed every few minutes.
 const ROUTE_GROUPS: u32 = 0x40 | 0x400;
 /// `RTM_NEWROUTE`
 const NEW_ROUTE: u16 = 24;
@@ -32,7 +30,7 @@ const IPV6: u8 = 10;
 /// Length of a `nlmsghdr`.
 const HEADER: usize = 16;
 
-/// Reports interruptions. What cannot be watched is never reported.
+/// Detects interruptions, as far as the system allows it.
 #[derive(Debug)]
 pub(crate) struct Interruptions {
     clock: Option<ClockWatch>,
@@ -75,7 +73,7 @@ impl Interruptions {
         }
     }
 
-    /// Waits for the next one. May be dropped and called again: nothing is missed.
+    /// Waits for the next one. Cancel safe.
     pub(crate) async fn next(&mut self) -> Interruption {
         let Self { clock, routes } = self;
         tokio::select! {
@@ -119,7 +117,7 @@ async fn clock_jumps(watch: &mut Option<ClockWatch>) {
     std::future::pending::<()>().await;
 }
 
-/// A socket on which the kernel tells of what belongs to these groups.
+/// A socket that receives the kernel's messages of these groups.
 fn netlink(groups: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     // No protocol is `NETLINK_ROUTE`.
@@ -154,7 +152,7 @@ async fn route_comes(routes: &mut Option<AsyncFd<OwnedFd>>) {
     std::future::pending::<()>().await;
 }
 
-/// Whether a way to other computers is among these messages (`nlmsghdr` and `rtmsg`, see rtnetlink(7)).
+/// Whether these messages contain a new route to other computers (`nlmsghdr` and `rtmsg`, see rtnetlink(7)).
 fn brings_route(mut messages: &[u8]) -> bool {
     while let Some((header, rest)) = messages.split_at_checked(HEADER) {
         let length = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
@@ -162,7 +160,7 @@ fn brings_route(mut messages: &[u8]) -> bool {
         let Some(body) = length.checked_sub(HEADER).and_then(|length| rest.get(..length)) else { return false };
         if kind == NEW_ROUTE
             && let [family, destination_bits, _, _, _, _, _, UNICAST, ..] = *body
-            // Each interface has these of its own, also one that leads nowhere.
+            // Every interface has these link-local and multicast routes.
             && !(family == IPV6 && [64, 128].contains(&destination_bits))
         {
             return true;
@@ -183,17 +181,17 @@ impl AddressWatch {
     /// Starts watching. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not support it.
     pub(crate) fn new() -> io::Result<Self> {
         netlink(ADDRESS_GROUPS).map(Self)
     }
 
-    /// Waits until addresses have come, gone or become usable. May be dropped and called again: nothing is missed.
+    /// Waits until addresses were added or removed, or have become usable. Cancel safe.
     ///
     /// # Errors
-    /// When the system does not tell any more.
+    /// When the system no longer reports changes.
     pub(crate) async fn changed(&mut self) -> io::Result<()> {
-        // What it says is not looked at: whether an address can be used shows when it is used.
+        // The content is ignored: the caller finds out by using the addresses.
         let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
         match self.0.async_io(Interest::READABLE, receive).await {
             // The socket's buffer overflowed.

@@ -1,18 +1,18 @@
-//! The Secret Service (GNOME Keyring, `KWallet`, `KeePassXC`), over a connection of its own that is closed after each
-//! call: it costs nothing while no token is wanted.
+//! The Secret Service (GNOME Keyring, `KWallet`, `KeePassXC`), over a connection that is opened for each call, so that
+//! it costs nothing otherwise.
 
 use std::collections::HashMap;
 
 use secret_service::{EncryptionType, Error, Item, SecretService};
 
-/// What it is called.
+/// The name of the keyring.
 pub(crate) const NAME: &str = "Secret Service";
 
-/// The secret that was kept under these names; `None` if there is none. May wait for the user to unlock the keyring:
+/// The secret that is stored under these names; `None` if there is none. May wait for the user to unlock the keyring:
 /// drop the future to stop waiting.
 ///
 /// # Errors
-/// When there is no keyring, or it says no.
+/// When there is no keyring, or it refuses.
 pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let service = open().await?;
     let attributes = attributes(application, name);
@@ -23,7 +23,7 @@ pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>
     }
 }
 
-/// Keeps a secret under these names, in place of any before. `label` is what the user sees in a list of secrets.
+/// Stores or replaces the secret under these names. `label` is its title in a list of secrets.
 ///
 /// # Errors
 /// As for [`get`].
@@ -64,7 +64,7 @@ fn attributes<'a>(application: &'a str, name: &'a str) -> HashMap<&'a str, &'a s
     HashMap::from([("application", application), ("name", name)])
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors may become more")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library may add errors")]
 fn describe(error: &Error) -> String {
     match error {
         Error::Unavailable => "there is no keyring".to_owned(),

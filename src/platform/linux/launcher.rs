@@ -11,63 +11,37 @@ use crate::{app_info, desktop::LauncherCount};
 const PATH: &str = "/com/canonical/unity/launcherentry/1";
 const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
 
-/// Owned by the docks that show counts.
+/// The name that is owned by docks that show counts.
 const DOCK: &str = "com.canonical.Unity";
 
-/// Tells docks each new count. Returns when the sender is dropped, having told them of none.
-pub(super) async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
-    let mut end = counts.clone();
-    loop {
-        let connection = tokio::select! {
-            connection = bus.connection() => connection,
-            () = ended(&mut end) => return,
-        };
-        tokio::select! {
-            () = connection.closed() => {}
-            told = follow(&connection, &mut counts) => match told {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::debug!("count on docks: {error}");
-                    tokio::select! {
-                        () = connection.closed() => {}
-                        () = ended(&mut end) => return,
-                    }
-                }
-            },
-        }
-    }
+/// Sends each new count to docks. Never returns.
+pub(super) async fn watch(bus: Bus, counts: watch::Receiver<LauncherCount>) {
+    bus.serve("count on docks", |connection| follow(connection, counts.clone())).await;
 }
 
-async fn ended(counts: &mut watch::Receiver<LauncherCount>) {
-    while counts.changed().await.is_ok() {}
-}
-
-async fn follow(connection: &Connection, counts: &mut watch::Receiver<LauncherCount>) -> zbus::Result<()> {
-    let mut dock = NameWatch::start(connection, DOCK).await?;
-    let mut told = LauncherCount::default();
+async fn follow(connection: Connection, mut counts: watch::Receiver<LauncherCount>) -> zbus::Result<()> {
+    let mut dock = NameWatch::start(&connection, DOCK).await?;
+    let mut sent = LauncherCount::default();
     loop {
         let count = *counts.borrow_and_update();
-        if count != told {
-            update(connection, count).await?;
-            told = count;
+        if count != sent {
+            send(&connection, count).await?;
+            sent = count;
         }
         tokio::select! {
             changed = counts.changed() => if changed.is_err() {
-                break;
+                return Ok(());
             },
-            // A dock that starts late has missed the last update.
+            // A dock that starts later has missed the last update.
             owner = dock.next() => if owner.is_some() {
-                told = LauncherCount::default();
+                sent = LauncherCount::default();
             },
         }
     }
-    if told != LauncherCount::default() {
-        update(connection, LauncherCount::default()).await?;
-    }
-    Ok(())
 }
 
-async fn update(connection: &Connection, count: LauncherCount) -> zbus::Result<()> {
+/// Sends this count to docks.
+pub(super) async fn send(connection: &Connection, count: LauncherCount) -> zbus::Result<()> {
     let application = format!("application://{}.desktop", app_info::APP_ID);
     let arguments = (application, properties(count));
     bus::within_deadline(connection.emit_signal(None::<&str>, PATH, INTERFACE, "Update", &arguments)).await

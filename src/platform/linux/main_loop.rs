@@ -1,7 +1,7 @@
-//! The main thread on Linux: it only waits, for the tray icon lives on D-Bus and needs no event loop.
+//! The main thread on Linux: it only waits, since a tray icon on D-Bus needs no event loop.
 //!
-//! Nothing of the D-Bus side has a deadline: a session bus or tray host that hangs keeps whoever talks to it. So the
-//! icon has a thread of its own.
+//! Calls of the icon's library have no deadline and block while the session bus or tray host hangs, so the icon has a
+//! thread of its own.
 
 use std::{
     sync::{Arc, mpsc},
@@ -13,29 +13,29 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     desktop::DesktopEvent,
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
 
-/// Width and height of the picture, the only one that is sent: the host scales it to its own size.
+/// Width and height of the image, which the host scales to its own size.
 ///
-/// Chosen by screenshots of xfce4-panel and lxqt-panel with icons of 22 and 24 pixels. 48 looks as good as a picture
-/// of the right size, since it is a whole multiple of 16, 24 and 48, and stays sharp at 22. From 32 and from 24 digits
-/// blur at other sizes, and xfce4-panel does not enlarge a picture that is too small.
+/// Chosen by screenshots of xfce4-panel and lxqt-panel with icons of 22 and 24 pixels: 48 is a multiple of 16 and 24,
+/// and stays sharp at 22. Digits of 24 and 32 pixels blur at other sizes, and xfce4-panel does not enlarge small
+/// images.
 pub(in crate::platform) const ICON_SIZE: u32 = 48;
 
-/// Hosts show the tooltip.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+/// Whether the count is a title beside the icon; otherwise it is drawn on the icon.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = false;
 
-/// By the session, on the bus.
+/// The session watches it on the bus.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;
 
-/// Minimum interval between two updates. waybar 0.9 reads all properties 10 ms after a signal, and misses a signal that
-/// comes while it reads.
+/// Minimum interval between updates: waybar 0.9 reads all properties 10 ms after a signal, and misses signals
+/// meanwhile.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the icon may take to leave.
+/// Deadline for removing the icon.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
@@ -44,11 +44,11 @@ pub(crate) struct TrayCommands {
     wakes: mpsc::Receiver<()>,
 }
 
-/// A remote and what it commands.
+/// A remote and its receiving end.
 #[must_use]
 pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let (wake, wakes) = mpsc::sync_channel(1);
-    // A pending wake suffices.
+    // One pending wake is enough.
     let (remote, queue) = tray::channel(move || {
         let _ = wake.try_send(());
     });
@@ -80,7 +80,7 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
         tracing::error!("no tray icon: its thread could not be started: {error}");
     }
     while !queue.is_over() && wakes.recv().is_ok() {
-        // The icon's thread may hang; it handles the pending wake later.
+        // If the icon's thread hangs, it handles the pending wake later.
         let _ = hand_over.try_send(());
     }
     let _ = hand_over.try_send(());

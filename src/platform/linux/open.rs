@@ -13,23 +13,23 @@ use tokio::{process::Command, time::timeout};
 
 use crate::desktop::links::Opening;
 
-/// How long a helper may take to say which program handles `matrix:` links.
+/// Deadline of the query for the program that handles `matrix:` links.
 const QUERY_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A launcher that still runs after this has handed over: some wait for the program that they started.
+/// A launcher that still runs after this time counts as successful: some wait for the program that they started.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Whether the browsers of this system take every name that ends in `.localhost` for this computer.
+/// Whether the browsers of this system resolve every name that ends in `.localhost` to this computer.
 pub(crate) const KNOWS_LOCALHOST_NAMES: bool = true;
 
-/// What opens an address or a path, best first.
+/// Programs that open an address or a path, by preference.
 const LAUNCHERS: [&[&str]; 2] = [&["xdg-open"], &["gio", "open"]];
 
-/// What a program that is opened may need to know of the session, though the user manager may know it too.
+/// Variables that an opened program may need, and that the user manager may lack.
 const SESSION_VARIABLES: [&str; 6] =
     ["PATH", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "DBUS_SESSION_BUS_ADDRESS"];
 
-/// What prints the program that handles `matrix:` links, if there is one.
+/// Commands that print the program that handles `matrix:` links.
 const QUERIES: [&[&str]; 2] =
     [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
 
@@ -37,8 +37,8 @@ const QUERIES: [&[&str]; 2] =
 #[derive(Debug, Clone)]
 pub(in crate::platform) struct Launcher {
     environment: Vec<(&'static str, OsString)>,
-    /// A service manager has started us: what we start must neither live in our unit, which ends it when we end, nor
-    /// under the unit's limits.
+    /// Whether this process is a systemd unit. Then programs are started in units of their own: in this one they would
+    /// end with it, and be under its limits.
     in_unit: bool,
 }
 
@@ -47,7 +47,7 @@ impl Launcher {
         Self { environment: Vec::new(), in_unit: is_in_unit() }
     }
 
-    /// Opens this, with the activation token of the click that asked for it.
+    /// Opens this, with the activation token of the click.
     pub(in crate::platform) async fn open(&self, opening: Opening, token: Option<String>) -> Result<(), String> {
         let mut launcher = self.clone();
         for token in token.into_iter().filter(|token| !token.contains('\0')) {
@@ -93,13 +93,13 @@ impl Launcher {
         false
     }
 
-    /// The same within our own unit: for a program that prints something and ends.
+    /// A launcher that starts programs in this process's own unit.
     fn directly(&self) -> Self {
         Self { in_unit: false, ..self.clone() }
     }
 
-    /// Has the desktop open an address or a path. Where no unit can be made for it (the session's bus need not be that
-    /// of the user manager), our own has to do.
+    /// Makes the desktop open an address or a path. Falls back to this process's own unit if a new one cannot be
+    /// started, as on a session bus without the user manager.
     async fn launch(&self, what: OsString) -> Result<(), String> {
         match self.launch_by_any(&what).await {
             Err(_) if self.in_unit => self.directly().launch_by_any(&what).await,
@@ -129,8 +129,8 @@ impl Launcher {
         Err(failure)
     }
 
-    /// A program that outlives us, in a process group of its own; `how` is for systemd-run, if that starts it. A token
-    /// that we were started with is not passed on.
+    /// A program that may outlive this process, in a process group of its own. `how`: options for systemd-run, if that
+    /// starts it. The activation token of this process itself is not passed on.
     fn command(&self, program: &str, how: &[&str]) -> Command {
         let mut command = if self.in_unit { self.unit_of_its_own(program, how) } else { Command::new(program) };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -139,7 +139,7 @@ impl Launcher {
         command
     }
 
-    /// Variables are named without their values, which everybody could read on a command line.
+    /// Variables are passed by name, since every user can read a command line.
     fn unit_of_its_own(&self, program: &str, how: &[&str]) -> Command {
         let mut command = Command::new("systemd-run");
         command.args(["--user", "--quiet", "--collect", "--slice=app.slice"]).args(how);
@@ -150,28 +150,27 @@ impl Launcher {
     }
 }
 
-/// systemd says which process it has started: us, or one that we descend from.
+/// `SYSTEMD_EXEC_PID` may be inherited from a unit further up.
 fn is_in_unit() -> bool {
     env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string())
 }
 
-/// xdg-mime prints a desktop file or nothing; gio prints a sentence, and desktop files on lines of their own.
+/// xdg-mime prints a desktop file or nothing; gio prints a sentence with desktop files in it.
 fn names_a_program(output: &[u8]) -> bool {
     String::from_utf8_lossy(output).split_whitespace().any(|word| word.ends_with(".desktop"))
 }
 
-/// Whether a browser that opens now is in front of the user who started this: there is a graphical session, and it is
-/// not at the other end of an SSH connection.
+/// Whether an opened browser would be visible to the user: there is a graphical session, and no SSH connection.
 #[must_use]
 pub(crate) fn browser_available() -> bool {
     let has = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     (has("WAYLAND_DISPLAY") || has("DISPLAY")) && !has("SSH_CONNECTION") && !has("SSH_TTY")
 }
 
-/// Opens an `https:` or `http:` address. Success does not mean that a window is there already, or ever will be.
+/// Opens an `https:` or `http:` address. Success does not guarantee that a window appears.
 ///
 /// # Errors
-/// A sentence when the desktop says that it cannot.
+/// A sentence if the desktop reports a failure.
 pub(crate) async fn open_in_browser(address: &str) -> Result<(), String> {
     Launcher::new().launch(address.into()).await
 }
@@ -190,7 +189,7 @@ mod tests {
         platform::opener::{MAX_OPENINGS, Opener},
     };
 
-    /// Programs that write down how they were called, in a directory that is all of `PATH`.
+    /// Programs that record how they were called, in a directory that is the whole `PATH`.
     struct Programs {
         directory: TempDir,
         opener: Opener,

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection within this computer.
+//! The owner of the other end of a local connection.
 
 use std::{
     fs::File,
@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
-/// The state of a connection that both ends still have: of any other, the system may no longer say whose it is.
+/// The state of a connection that both ends have open. In other states the owner may be missing.
 const ESTABLISHED: &str = "01";
 
 /// Whether the connection from `peer` to our own address `local` was made by this user. Blocks.
@@ -19,21 +19,21 @@ pub(crate) fn is_own(peer: SocketAddr, local: SocketAddr) -> io::Result<bool> {
     Ok(owner == Some(rustix::process::geteuid().as_raw()))
 }
 
-/// The user whose socket leads from `peer` to `local`.
+/// The user who owns the socket that is connected from `peer` to `local`.
 fn owner(table: impl io::BufRead, peer: SocketAddr, local: SocketAddr) -> io::Result<Option<u32>> {
     let (from, to) = (as_in_table(peer), as_in_table(local));
     for line in table.lines() {
         let line = line?;
         let mut fields = line.split_whitespace().skip(1);
         if fields.next() == Some(&from) && fields.next() == Some(&to) && fields.next() == Some(ESTABLISHED) {
-            // Queues, timer and retransmissions stand between.
+            // Queues, timer and retransmissions are between them.
             return Ok(fields.nth(3).and_then(|user| user.parse().ok()));
         }
     }
     Ok(None)
 }
 
-/// An address as the table has it: words of 32 bits in the byte order of this computer, and the port, in hexadecimal.
+/// An address as in the table: 32-bit words in native byte order, and the port, in hexadecimal.
 fn as_in_table(address: SocketAddr) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();

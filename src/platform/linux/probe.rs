@@ -1,5 +1,4 @@
-//! Probes the services on the session bus once. They are called by the unique name of their owner, so that none is
-//! started.
+//! Queries the services on the session bus once, by their owners' unique names, so that none is started.
 
 use std::{future::Future, time::Duration};
 
@@ -21,7 +20,7 @@ const SERVICE_TIMEOUT: Duration = Duration::from_millis(2500);
 const SECRETS: &str = "org.freedesktop.secrets";
 const SECRETS_PATH: &str = "/org/freedesktop/secrets";
 
-/// Looks at all parts, side by side, in some six seconds at most.
+/// Queries all parts concurrently, in about six seconds at most.
 pub(crate) async fn surroundings() -> Surroundings {
     let (session, system) = tokio::join!(connect(BusAddress::session()), connect(BusAddress::system()));
     let system = system.ok();
@@ -54,7 +53,7 @@ async fn connect(address: Result<BusAddress, String>) -> Result<Connection, Stri
     address?.connect().await
 }
 
-/// What a part says within its time. Whoever says no answers, too.
+/// The answer of a part within its deadline. An error from the service is an answer as well.
 async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
     match timeout(SERVICE_TIMEOUT, part).await {
         Ok(Ok(seen)) => seen,
@@ -111,7 +110,7 @@ async fn keyring(connection: &Connection) -> zbus::Result<Seen> {
     Ok(if locked { Seen::Absent("the keyring is locked".to_owned()) } else { Seen::Present("unlocked".to_owned()) })
 }
 
-/// A service that does not run may be one that the bus starts.
+/// The bus may be able to start a service that does not run.
 async fn without_owner(connection: &Connection, name: &str, what: &str) -> zbus::Result<Seen> {
     Ok(if bus::is_activatable(connection, name).await? {
         Seen::Present(format!("the {what} starts when it is needed"))

@@ -1,7 +1,6 @@
-//! Whether the screen is locked: what logind and the desktop's screen saver say.
+//! Whether the screen is locked, according to logind and the desktop's screen saver.
 //!
-//! Screen savers are called by the unique name of their owner: the bus would start one that is called by its
-//! well-known name.
+//! Screen savers are called by their owner's unique name, since a call to the well-known name would start one.
 
 use std::{env, process};
 
@@ -36,11 +35,11 @@ pub(super) async fn watch(mut session: Bus, mut system: Bus, events: mpsc::Unbou
             let _ = events.send(DesktopEvent::ScreenLock(locked));
         }
     };
-    // Until somebody answers.
+    // Until there is an answer.
     report(None);
     loop {
         let (session_bus, system_bus) = (session.connected(), system.connected());
-        // Listens first and asks then, so that nothing is missed.
+        // Subscribes before querying, so that no change is missed.
         let mut signals = signals(session_bus.as_ref(), system_bus.as_ref()).await;
         loop {
             report(ask(session_bus.as_ref(), system_bus.as_ref()).await);
@@ -53,7 +52,7 @@ pub(super) async fn watch(mut session: Bus, mut system: Bus, events: mpsc::Unbou
     }
 }
 
-/// What may change the answer. Who cannot be listened to is asked with the others.
+/// Signals that may change the answer. A source without signals is queried together with the others.
 async fn signals(session: Option<&Connection>, system: Option<&Connection>) -> SelectAll<MessageStream> {
     let mut signals = SelectAll::new();
     if let Some(session) = session {
@@ -73,7 +72,7 @@ async fn signals(session: Option<&Connection>, system: Option<&Connection>) -> S
     signals
 }
 
-/// Changes of any session: which one is ours may change with logind.
+/// Changes of any session: our own may change when logind restarts.
 fn session_rule() -> zbus::Result<MatchRule<'static>> {
     let rule = MatchRule::builder().msg_type(Type::Signal).sender(LOGIND)?;
     let rule = rule.interface("org.freedesktop.DBus.Properties")?.member("PropertiesChanged")?;
@@ -109,7 +108,7 @@ async fn locked_hint(connection: Option<&Connection>) -> Option<bool> {
     bus::property(connection, (LOGIND, path.as_str(), SESSION), "LockedHint").await.ok()
 }
 
-/// Our session: that of the environment, else the one that logind finds for this process.
+/// Our session: that of the environment, or else the one that logind assigns to this process.
 async fn session_path(connection: &Connection) -> zbus::Result<OwnedObjectPath> {
     if let Ok(id) = env::var("XDG_SESSION_ID")
         && let Ok(reply) = bus::ask(connection, MANAGER, "GetSession", &id).await

@@ -1,10 +1,10 @@
-//! The desktop session: all that shares the connection to the session bus, and the system bus beside it.
+//! The desktop session: everything that shares the connections to the session bus and the system bus.
 
 use std::{future::Future, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -24,24 +24,24 @@ use crate::{
 /// Deadline of the final update to docks.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Where the buses are.
+/// The addresses of the buses.
 #[derive(Debug, Clone)]
 pub struct Buses {
-    /// The session bus, or why it cannot be found.
+    /// The session bus, or why its address is unknown.
     pub session: Result<BusAddress, String>,
-    /// The system bus, or why it cannot be found.
+    /// The system bus, or why its address is unknown.
     pub system: Result<BusAddress, String>,
 }
 
 impl Buses {
-    /// As the environment says.
+    /// The buses of the environment.
     #[must_use]
     pub fn from_environment() -> Self {
         Self { session: BusAddress::session(), system: BusAddress::system() }
     }
 }
 
-/// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
+/// The desktop session. Every method returns at once; results arrive as [`DesktopEvent`]s.
 #[derive(Debug)]
 pub struct Session {
     bus: Bus,
@@ -49,21 +49,20 @@ pub struct Session {
     popups: Popups,
     opener: Opener,
     count: watch::Sender<LauncherCount>,
-    launcher: JoinHandle<()>,
     watch_lock: watch::Sender<bool>,
     watch_color_scheme: watch::Sender<bool>,
-    _watchers: JoinSet<()>,
+    watchers: JoinSet<()>,
 }
 
 impl Session {
-    /// Starts in the background, on the tokio runtime of this thread. `icon`: a file, or a name that an icon theme may
-    /// know. `tray`: whether to report [`DesktopEvent::TrayHost`].
+    /// Starts in the background, on the tokio runtime of this thread. `icon` is a file, or a name in an icon theme;
+    /// `tray` says whether to report [`DesktopEvent::TrayHost`].
     #[must_use]
     pub fn start(icon: String, tray: bool, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
         Self::on(Buses::from_environment(), icon, tray, events)
     }
 
-    /// The same on buses other than those of the environment.
+    /// The same on other buses than those of the environment.
     #[must_use]
     pub fn on(buses: Buses, icon: String, tray: bool, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
         let session = Bus::start(buses.session);
@@ -72,7 +71,8 @@ impl Session {
         let (watch_lock, lock_wanted) = watch::channel(false);
         let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
         let mut watchers = JoinSet::new();
-        watchers.spawn(tell_of_returns(session.clone(), events.clone()));
+        watchers.spawn(launcher::watch(session.clone(), counts));
+        watchers.spawn(report_returns(session.clone(), events.clone()));
         if tray {
             watchers.spawn(tray_host::watch(session.clone(), events.clone()));
         }
@@ -90,13 +90,12 @@ impl Session {
         Self {
             bus: session.clone(),
             events: events.clone(),
-            popups: Popups::start(session.clone(), icon, events.clone()),
+            popups: Popups::start(session, icon, events.clone()),
             opener: Opener::new(Launcher::new(), events.clone()),
             count,
-            launcher: tokio::spawn(launcher::tell(session, counts)),
             watch_lock,
             watch_color_scheme,
-            _watchers: watchers,
+            watchers,
         }
     }
 
@@ -110,41 +109,47 @@ impl Session {
         self.opener.open(target, with, activation_token);
     }
 
-    /// Tells docks the count.
+    /// Sends the count to docks.
     pub fn set_count(&self, count: LauncherCount) {
         self.count.send_if_modified(|told| std::mem::replace(told, count) != count);
     }
 
-    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ScreenLock`].
     pub fn watch_screen_lock(&self, wanted: bool) {
         self.watch_lock.send_replace(wanted);
     }
 
-    /// Asks whether the person is not to be disturbed, see [`crate::desktop::Desktop::ask_do_not_disturb`].
+    /// Queries the do-not-disturb state, see [`crate::desktop::Desktop::ask_do_not_disturb`].
     pub fn ask_do_not_disturb(&self, how: DoNotDisturb) {
         let (connection, events) = (self.bus.clone().connected(), self.events.clone());
         tokio::spawn(async move {
-            // A controller that has gone means that the program ends.
+            // A closed channel means that the program is ending.
             drop(events.send(DesktopEvent::DoNotDisturb(do_not_disturb::ask(connection.as_ref(), how).await)));
         });
     }
 
-    /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ColorScheme`].
     pub fn watch_color_scheme(&self, wanted: bool) {
         self.watch_color_scheme.send_replace(wanted);
     }
 
-    /// Takes the count off the docks, in bounded time.
+    /// Clears the count on docks, in bounded time.
     pub async fn close(self) {
-        let Self { count, launcher, .. } = self;
-        drop(count);
-        if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
-            tracing::debug!("docks were not told that the count is gone");
+        let Self { mut bus, count, mut watchers, .. } = self;
+        watchers.abort_all();
+        let shown = *count.borrow();
+        if shown != LauncherCount::default()
+            && let Some(connection) = bus.connected()
+            && !timeout(CLOSE_DEADLINE, launcher::send(&connection, LauncherCount::default()))
+                .await
+                .is_ok_and(|sent| sent.is_ok())
+        {
+            tracing::debug!("the count on docks was not cleared");
         }
     }
 }
 
-/// Runs a part for as long as it is wanted. Returns when nobody can want it any more.
+/// Runs a task while it is wanted. Returns when the sender is dropped.
 async fn while_wanted<Part: Future<Output = ()>>(mut wanted: watch::Receiver<bool>, part: impl Fn() -> Part) {
     while wanted.wait_for(|wanted| *wanted).await.is_ok() {
         tokio::select! {
@@ -156,8 +161,8 @@ async fn while_wanted<Part: Future<Output = ()>>(mut wanted: watch::Receiver<boo
     }
 }
 
-/// Reports that the session bus is there after it was not: who talks to it by a connection of its own must begin anew.
-async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+/// Reports that the session bus has returned, so that users of their own connections reconnect.
+async fn report_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     let mut was_absent = false;
     loop {
         match bus.state() {
@@ -202,7 +207,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        // Nobody can want it any more.
+        // The sender is dropped.
         drop(want);
         timeout(Duration::from_secs(2), part).await.unwrap().unwrap();
     }

@@ -1,5 +1,5 @@
-//! Whether anything shows tray icons: the owner of org.kde.StatusNotifierWatcher, and the panels that told it of
-//! themselves.
+//! Whether tray icons are shown: by the owner of org.kde.StatusNotifierWatcher and the panels that have registered
+//! there.
 
 use std::env;
 
@@ -13,16 +13,18 @@ use crate::desktop::{DesktopEvent, ServiceState};
 pub(super) const NAME: &str = "org.kde.StatusNotifierWatcher";
 const PATH: &str = "/StatusNotifierWatcher";
 
-/// What to do where there is a watcher, but no panel.
+/// The advice if there is a watcher, but no panel.
 const NO_PANEL: &str = "no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel";
 
-/// Reports [`DesktopEvent::TrayHost`], now and whenever that may have changed. Never returns.
+/// Reports [`DesktopEvent::TrayHost`] at once and whenever it may have changed. Never returns.
 pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     let report = |state| _ = events.send(DesktopEvent::TrayHost(state));
     loop {
         match bus.state() {
             BusState::Connecting => {}
-            BusState::Absent(reason) => report(unavailable(&format!("there is no session bus ({reason})"))),
+            BusState::Absent(reason) => {
+                report(ServiceState::unavailable(format!("there is no session bus ({reason})")));
+            }
             BusState::Present(connection) => {
                 tokio::select! {
                     () = connection.closed() => {}
@@ -52,7 +54,7 @@ async fn follow(connection: &Connection, report: impl Fn(ServiceState)) -> zbus:
     }
 }
 
-/// Waits for a panel to come or go; ignores icons.
+/// Waits until a panel is registered or unregistered; ignores icons.
 async fn panels_changed(signals: &mut MessageStream) {
     while let Some(Ok(message)) = signals.next().await {
         let header = message.header();
@@ -68,18 +70,18 @@ async fn panels_changed(signals: &mut MessageStream) {
 pub(super) async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
     let Some(owner) = owner else {
         let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
-        return unavailable(advice(&desktop));
+        return ServiceState::unavailable(advice(&desktop));
     };
     // A watcher without this property is assumed to have a panel.
     let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
-    if has_panel.unwrap_or(true) { ServiceState { available: true, reason: None } } else { unavailable(NO_PANEL) }
+    if has_panel.unwrap_or(true) {
+        ServiceState { available: true, reason: None }
+    } else {
+        ServiceState::unavailable(NO_PANEL)
+    }
 }
 
-fn unavailable(reason: &str) -> ServiceState {
-    ServiceState { available: false, reason: Some(reason.to_owned()) }
-}
-
-/// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
+/// The advice if nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
 fn advice(desktop: &str) -> &'static str {
     let is = |wanted: &str| desktop.split(':').any(|name| name.eq_ignore_ascii_case(wanted));
     if is("X-Cinnamon") {

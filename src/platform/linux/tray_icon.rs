@@ -1,6 +1,6 @@
 //! The tray icon on Linux: a `StatusNotifierItem` by the `ksni` crate.
 //!
-//! Not by `tray-icon`, which uses the same crate but does not tell when the person opens the menu.
+//! Not by `tray-icon`, which uses the same crate but does not report that the menu is opened.
 
 use std::{env, path::Path};
 
@@ -20,10 +20,10 @@ use crate::{
     platform::tray::{IconState, TrayError},
 };
 
-/// The icon; dropping it takes it down.
+/// The icon; dropping it removes it.
 pub(in crate::platform) struct Icon(Handle<Item>);
 
-/// What the tray host sees, kept by the thread that answers it.
+/// The item that the tray host queries, on the thread of `ksni`.
 struct Item {
     events: UnboundedSender<DesktopEvent>,
     picture: ksni::Icon,
@@ -33,7 +33,7 @@ struct Item {
 }
 
 impl Icon {
-    /// Makes the icon. What the person does with it is sent to `events`.
+    /// Creates the icon. The user's actions are sent to `events`.
     pub(in crate::platform) fn create(
         shown: &IconState,
         events: &UnboundedSender<DesktopEvent>,
@@ -44,12 +44,12 @@ impl Icon {
             title: shown.tooltip.clone(),
             menu: shown.menu.clone(),
         };
-        // A tray host that comes later finds it.
+        // A tray host that starts later finds it.
         let service = item.assume_sni_available(true).disable_dbus_name(is_sandboxed());
         service.spawn().map(Self).map_err(|error| TrayError::NotTaken(error.to_string()))
     }
 
-    /// Shows this in place of what it shows now, and tells the host what differs.
+    /// Changes the icon from `shown` to `wanted`.
     pub(in crate::platform) fn change(&self, shown: &IconState, wanted: &IconState) -> Result<(), TrayError> {
         let picture = (shown.drawing != wanted.drawing).then(|| picture(wanted.drawing));
         let (title, menu) = (wanted.tooltip.clone(), wanted.menu.clone());
@@ -134,19 +134,19 @@ fn native(entry: &MenuEntry) -> ksni::MenuItem<Item> {
     }
 }
 
-/// A `_` marks a mnemonic and a doubled one is itself.
+/// A single `_` would mark a mnemonic.
 fn escaped(label: &str) -> String {
     label.replace('_', "__")
 }
 
-/// As the bus takes it: ARGB.
+/// The image in ARGB, as the protocol requires.
 fn picture(drawing: Drawing) -> ksni::Icon {
     let Pixels { rgba: mut data, width, height } = drawing.pixels();
     data.chunks_exact_mut(4).for_each(|pixel| pixel.rotate_right(1));
     ksni::Icon { width: width.cast_signed(), height: height.cast_signed(), data }
 }
 
-/// A sandbox does not let a program own the name that the specification asks for; hosts do without.
+/// A sandbox does not allow the bus name of the specification, and hosts do not need it.
 fn is_sandboxed() -> bool {
     Path::new("/.flatpak-info").exists() || env::var_os("SNAP").is_some()
 }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Whether it starts with the desktop now. What the user has switched off in the settings cannot be seen.
+/// Whether it starts with the desktop. A login item that is disabled in the settings cannot be recognised.
 ///
 /// # Errors
 /// When the agent cannot be read.
@@ -38,7 +38,7 @@ pub(crate) fn status() -> io::Result<Autostart> {
     Ok(Autostart { on: true, by: format!("the launch agent {}", agent.display()), problem })
 }
 
-/// Starts this program with the desktop from now on.
+/// Makes this program start with the desktop.
 ///
 /// # Errors
 /// When the agent cannot be written.
@@ -55,7 +55,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     status()
 }
 
-/// Starts no program with the desktop any more. What runs goes on.
+/// Stops starting with the desktop. A running program is not affected.
 ///
 /// # Errors
 /// When the agent cannot be removed.

@@ -1,4 +1,4 @@
-//! Having macOS open things: the command `open`.
+//! Opens things with the command `open`.
 
 use std::{ffi::OsStr, path::PathBuf, process::Stdio};
 
@@ -17,7 +17,7 @@ pub(in crate::platform) async fn address(address: String) -> Result<(), String> 
     open(["--".as_ref(), address.as_ref()]).await
 }
 
-/// Opens a file, which holds text, in the user's editor.
+/// Opens a text file in the user's editor.
 pub(in crate::platform) async fn text(path: PathBuf) -> Result<(), String> {
     open(["-t".as_ref(), "--".as_ref(), path.as_ref()]).await
 }

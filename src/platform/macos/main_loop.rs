@@ -1,4 +1,4 @@
-//! The main thread on macOS: the application's event loop, in which the tray icon lives.
+//! The main thread on macOS: the application's event loop, which the tray icon needs.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,18 +19,18 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     desktop::{DesktopEvent, tray_view::TrayAction},
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
 
-/// Width and height of the picture, which is shown 22 points high: two pixels each on most displays.
+/// Width and height of the image in pixels. It is shown 22 points high, with two pixels each on most displays.
 pub(in crate::platform) const ICON_SIZE: u32 = 44;
 
-/// The menu bar draws icons in its own colour, and a title beside them.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Count;
+/// The count is a title beside the icon, and the image is a template that the menu bar colours like its own icons.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = true;
 
-/// Only making the icon shows whether anything takes it.
+/// Whether there is a tray host is known only by creating the icon.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
@@ -40,16 +40,16 @@ thread_local! {
     /// On the main thread, while [`run`] runs.
     static TRAY: RefCell<Option<(Tray, Arc<CommandQueue>)>> = const { RefCell::new(None) };
 
-    /// macOS waits for us to end.
+    /// Whether macOS waits for the application to terminate.
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A remote and what it commands.
+/// A remote and its receiving end.
 #[must_use]
 pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let waiting = Arc::new(AtomicBool::new(false));
     let wake = move || {
-        // One look into the queue is enough for all commands.
+        // One call handles all queued commands.
         if !waiting.swap(true, Ordering::AcqRel) {
             let waiting = Arc::clone(&waiting);
             DispatchQueue::main().exec_async(move || {
@@ -62,26 +62,26 @@ pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands(queue))
 }
 
-/// Shows the tray icon until the last [`TrayRemote`] is dropped. Call it on the main thread. Without an icon it logs
-/// why, and tries again with the next view.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped. Call it on the main thread. If the icon cannot be
+/// created it logs why, and retries with the next view.
 pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let Some(main) = MainThreadMarker::new() else {
         return tracing::error!("no tray icon: the event loop was not started on the main thread");
     };
     let application = NSApplication::sharedApplication(main);
-    // Neither in the dock nor with a menu bar of its own.
+    // Without an icon in the dock and a menu bar.
     application.setActivationPolicy(NSApplicationActivationPolicy::Accessory);
     let TrayCommands(queue) = commands;
-    // The application holds it only weakly.
+    // The application holds a weak reference to it.
     let delegate = Delegate::new(main, events.clone());
     application.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
     TRAY.set(Some((Tray::new(events), queue)));
-    // What was said before is heard as soon as the loop runs.
+    // Earlier commands are handled as soon as the loop runs.
     application.run();
     TRAY.set(None);
 }
 
-/// On the main thread, within its loop.
+/// Applies queued commands. Called on the main thread, within its loop.
 fn apply() {
     TRAY.with_borrow_mut(|tray| {
         if let Some((tray, queue)) = tray
@@ -97,7 +97,7 @@ fn apply() {
     });
 }
 
-/// Hears that macOS wants the application to end: the user signs out, or asks it to quit.
+/// Receives requests of macOS to terminate: the user logs out, or quits the application.
 struct Ending(UnboundedSender<DesktopEvent>);
 
 define_class!(
@@ -116,7 +116,7 @@ define_class!(
             let Ending(events) = self.ivars();
             match events.send(DesktopEvent::Tray(TrayAction::Quit)) {
                 Ok(()) => NSApplicationTerminateReply::TerminateLater,
-                // Nobody is there any more.
+                // The program has ended already.
                 Err(_) => NSApplicationTerminateReply::TerminateNow,
             }
         }
@@ -136,7 +136,7 @@ impl Delegate {
 
 fn stop(application: &NSApplication) {
     application.stop(None);
-    // The loop notices that only after an event.
+    // The loop stops only after an event.
     let nudge = NSEvent::otherEventWithType_location_modifierFlags_timestamp_windowNumber_context_subtype_data1_data2(
         NSEventType::ApplicationDefined,
         NSPoint::new(0.0, 0.0),

@@ -1,5 +1,5 @@
-//! What macOS tells of itself: waking from sleep, a clock that was set, the screen lock. Observers live on the main
-//! thread and are told while its loop runs, so without a tray icon nothing is heard.
+//! Events of macOS: waking from sleep, a set clock, the screen lock. Observers are called on the main thread while its
+//! loop runs, so without a tray icon there are no events.
 
 use std::{
     cell::RefCell,
@@ -44,7 +44,7 @@ pub(in crate::platform) struct SystemEvents {
 }
 
 impl SystemEvents {
-    /// Begins as soon as the main thread's loop runs.
+    /// Starts watching, as soon as the main thread's loop runs.
     pub(in crate::platform) fn watch(events: UnboundedSender<DesktopEvent>) -> Self {
         let lock_wanted = Arc::new(AtomicBool::new(false));
         let (wanted, told) = (Arc::clone(&lock_wanted), events.clone());
@@ -52,7 +52,7 @@ impl SystemEvents {
         Self { lock_wanted, events }
     }
 
-    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ScreenLock`].
     pub(in crate::platform) fn screen_lock(&self, wanted: bool) {
         self.lock_wanted.store(wanted, Ordering::SeqCst);
         if wanted {
@@ -73,7 +73,7 @@ impl Drop for SystemEvents {
         DispatchQueue::main().exec_async(|| {
             for (center, observer) in OBSERVERS.take() {
                 #[expect(unsafe_code, reason = "a call of the system")]
-                // SAFETY: it is the observer that the center has given.
+                // SAFETY: it is an observer that the center has returned.
                 unsafe {
                     center.removeObserver((*observer).as_ref());
                 }
@@ -86,7 +86,7 @@ impl Drop for SystemEvents {
 fn observe(lock_wanted: &Arc<AtomicBool>, events: &UnboundedSender<DesktopEvent>) -> Vec<Observer> {
     let woken = events.clone();
     #[expect(unsafe_code, reason = "names that the system has")]
-    // SAFETY: they are there for as long as the frameworks are.
+    // SAFETY: they live as long as the frameworks.
     let (wake, clock) = unsafe { (NSWorkspaceDidWakeNotification, NSSystemClockDidChangeNotification) };
     let mut observers = vec![observer(NSWorkspace::sharedWorkspace().notificationCenter(), wake, move || {
         interruptions::clock_jumped();

@@ -23,29 +23,32 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{
     desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
     platform::portable::popups::Presenter,
-    present::popup::{Action, Button, Popup},
+    present::{
+        popup::{Action, Popup},
+        words,
+    },
 };
 
-/// How long the center may take to take a popup.
+/// Deadline for accepting a popup.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Shows popups.
 pub(in crate::platform) struct Toasts {
     center: Retained<UNUserNotificationCenter>,
-    /// The center itself holds it only weakly.
+    /// The center holds a weak reference to it.
     _listener: Retained<Listener>,
-    /// Each set of buttons that was needed, by its name.
+    /// The sets of buttons used so far, by name.
     categories: Vec<(String, Retained<UNNotificationCategory>)>,
 }
 
 impl Toasts {
-    /// Asks the user for permission, if macOS has not yet, and does not wait for the answer. The icon is that of the
-    /// application.
+    /// Requests permission from the user, if that was not done before, and does not wait for the answer. The icon is
+    /// that of the application.
     ///
     /// # Errors
     /// When the program was not started from its bundle.
     pub(in crate::platform) fn new(_icon: &str, events: UnboundedSender<DesktopEvent>) -> Result<Self, String> {
-        // Without a bundle, asking for the center ends the program.
+        // Without a bundle, requesting the center aborts the program.
         if NSBundle::mainBundle().bundleIdentifier().is_none() {
             return Err("macOS shows popups only of applications: start Pushbell from Pushbell.app".to_owned());
         }
@@ -64,7 +67,7 @@ impl Toasts {
     /// Shows a popup in place of the one with the same id.
     ///
     /// # Errors
-    /// Why macOS did not take it.
+    /// Why macOS did not accept it.
     fn show(&mut self, id: u32, popup: &Popup) -> Result<(), String> {
         let content = UNMutableNotificationContent::new();
         content.setTitle(&NSString::from_str(&popup.title));
@@ -90,12 +93,12 @@ impl Toasts {
         if self.categories.iter().any(|(known, _)| *known == name) {
             return name;
         }
-        let actions: Vec<_> = popup.buttons.iter().map(action).collect();
+        let actions: Vec<_> = popup.buttons.iter().copied().map(action).collect();
         let category = UNNotificationCategory::categoryWithIdentifier_actions_intentIdentifiers_options(
             &NSString::from_str(&name),
             &NSArray::from_retained_slice(&actions),
             &NSArray::new(),
-            // Or else nobody is told of a popup that is dismissed.
+            // Without this, dismissals are not reported.
             UNNotificationCategoryOptions::CustomDismissAction,
         );
         self.categories.push((name.clone(), category));
@@ -118,35 +121,35 @@ impl Presenter for Toasts {
     }
 }
 
-fn action(button: &Button) -> Retained<UNNotificationAction> {
-    let (key, label) = (NSString::from_str(button.action.key()), NSString::from_str(button.label));
+fn action(button: Action) -> Retained<UNNotificationAction> {
+    let (key, label) = (NSString::from_str(button.key()), NSString::from_str(words::button(button)));
     let options = UNNotificationActionOptions::empty();
-    match button.input {
-        None => UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options),
-        Some(placeholder) => Retained::into_super(
-            UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
-                &key,
-                &label,
-                options,
-                &label,
-                &NSString::from_str(placeholder),
-            ),
-        ),
+    if !button.takes_text() {
+        return UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options);
     }
+    Retained::into_super(
+        UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
+            &key,
+            &label,
+            options,
+            &label,
+            &NSString::from_str(words::WRITE_A_REPLY),
+        ),
+    )
 }
 
-/// By which name macOS knows the popup with this id.
+/// The identifier of the popup with this id.
 fn identifier(id: u32) -> Retained<NSString> {
     NSString::from_str(&format!("{id:08x}"))
 }
 
-/// Reports what the user did with a popup.
+/// Reports the user's response to a popup.
 fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationResponse) {
     let action = response.actionIdentifier();
     let identifier = response.notification().request().identifier().to_string();
     let Ok(id) = u32::from_str_radix(&identifier, 16) else { return };
     #[expect(unsafe_code, reason = "names that the system has")]
-    // SAFETY: they are there for as long as the framework is.
+    // SAFETY: they live as long as the framework.
     let (default, dismiss) = unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
     let event = if action.isEqualToString(dismiss) {
         PopupEvent::Closed { id, reason: CloseReason::Dismissed }
@@ -169,7 +172,7 @@ define_class!(
     unsafe impl NSObjectProtocol for Listener {}
 
     unsafe impl UNUserNotificationCenterDelegate for Listener {
-        /// Popups are shown although the application runs.
+        /// Shows popups while the application runs.
         #[unsafe(method(userNotificationCenter:willPresentNotification:withCompletionHandler:))]
         fn will_present(
             &self,
@@ -206,7 +209,7 @@ impl Listener {
 
 fn words(error: *mut NSError) -> String {
     #[expect(unsafe_code, reason = "the system hands over a pointer")]
-    // SAFETY: it is null or an error that lives during the call.
+    // SAFETY: it is null, or an error that is valid during the call.
     let error = unsafe { error.as_ref() };
     error.map_or_else(|| "the user does not want them".to_owned(), |error| error.localizedDescription().to_string())
 }

@@ -1,5 +1,5 @@
-//! That the clock was set and that the computer slept, as what the system tells of itself (`system_events`) has it.
-//! That a network has come, and that this computer has got or lost an address, is not noticed yet.
+//! Detects that the clock was set or that the computer slept, as reported by `system_events`. A new network and changed
+//! addresses are not detected.
 
 use std::{convert::Infallible, future::pending, io};
 
@@ -7,15 +7,15 @@ use tokio::sync::Notify;
 
 use crate::platform::Interruption;
 
-/// The clock has jumped since somebody last looked.
+/// Notified when the clock has jumped.
 static CLOCK_JUMPED: Notify = Notify::const_new();
 
-/// The clock was set, or the computer slept: from any thread.
+/// Reports that the clock was set or that the computer slept, from any thread.
 pub(in crate::platform) fn clock_jumped() {
     CLOCK_JUMPED.notify_one();
 }
 
-/// Tells of interruptions. There is one.
+/// Detects interruptions. There is at most one instance.
 #[derive(Debug)]
 pub(crate) struct Interruptions(());
 
@@ -26,14 +26,14 @@ impl Interruptions {
         Self(())
     }
 
-    /// Waits for the next one. May be dropped and called again: nothing is missed.
+    /// Waits for the next one. Cancel safe.
     pub(crate) async fn next(&mut self) -> Interruption {
         CLOCK_JUMPED.notified().await;
         Interruption::ClockJumped
     }
 }
 
-/// Watches the addresses of all interfaces; there is none.
+/// Watches the addresses of all interfaces; not supported here.
 #[derive(Debug)]
 pub(crate) struct AddressWatch(Infallible);
 
@@ -41,7 +41,7 @@ impl AddressWatch {
     /// Starts watching.
     ///
     /// # Errors
-    /// Always: whoever waits for an address has to try again after a time.
+    /// Always: the caller has to retry after a time instead.
     pub(crate) fn new() -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -49,7 +49,7 @@ impl AddressWatch {
     /// Waits until addresses have come, gone or become usable.
     ///
     /// # Errors
-    /// When the system does not tell any more.
+    /// Never.
     pub(crate) async fn changed(&mut self) -> io::Result<()> {
         pending().await
     }

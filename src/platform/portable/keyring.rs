@@ -1,15 +1,15 @@
-//! The system's own keyring: Keychain, Credential Manager. Each call has a thread of its own, since it may wait for the
-//! person.
+//! The system's own keyring: Keychain, Credential Manager. Each call runs on a thread of its own, since it may wait for
+//! the user.
 
 use std::{collections::HashMap, sync::Arc, thread};
 
 use keyring_core::{CredentialStore, Entry, Error};
 use tokio::sync::oneshot;
 
-/// What it is called.
+/// The name of the keyring.
 #[cfg(target_os = "macos")]
 pub(crate) const NAME: &str = "Keychain";
-/// What it is called.
+/// The name of the keyring.
 #[cfg(windows)]
 pub(crate) const NAME: &str = "Credential Manager";
 
@@ -23,11 +23,11 @@ fn store() -> Result<Arc<CredentialStore>, Error> {
     Ok(windows_native_keyring_store::Store::new()?)
 }
 
-/// The secret that was kept under these names; `None` if there is none. May wait for the user to unlock the keyring:
+/// The secret that is stored under these names; `None` if there is none. May wait for the user to unlock the keyring:
 /// drop the future to stop waiting.
 ///
 /// # Errors
-/// When there is no keyring, or it says no.
+/// When there is no keyring, or it refuses.
 pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let found = on_a_thread(application, name, |entry| entry.get_secret()).await;
     match found {
@@ -37,8 +37,7 @@ pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>
     }
 }
 
-/// Keeps a secret under these names, in place of any before. `label` is what the user sees in a list of secrets, where
-/// the system has one.
+/// Stores or replaces the secret under these names. `label` is not used here.
 ///
 /// # Errors
 /// As for [`get`].

@@ -1,6 +1,6 @@
-//! What macOS reads to start a program at login: a property list in `~/Library/LaunchAgents`.
+//! Launch agents of macOS, which start a program at login: property lists in `~/Library/LaunchAgents`.
 
-/// The property list of this agent, which starts this program.
+/// The property list of an agent that starts this program.
 pub(in crate::platform) fn property_list(label: &str, program: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -27,7 +27,7 @@ pub(in crate::platform) fn property_list(label: &str, program: &str) -> String {
     )
 }
 
-/// The program that such a property list starts.
+/// The program that a property list of [`property_list`] starts.
 pub(in crate::platform) fn program(property_list: &str) -> Option<String> {
     let (_, rest) = property_list.split_once("<key>ProgramArguments</key>")?;
     let (program, _) = rest.split_once("<string>")?.1.split_once("</string>")?;

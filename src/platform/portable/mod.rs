@@ -1,6 +1,6 @@
-//! What Windows and macOS have in common: popups by a call that blocks, opening things, keyrings.
+//! The common parts of Windows and macOS: popups by blocking calls, opening things, keyrings.
 //!
-//! The parts that decide are also compiled for tests on any system.
+//! The parts without system calls are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) mod interruptions;

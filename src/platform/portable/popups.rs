@@ -1,4 +1,4 @@
-//! Popups where the system takes them by a call that blocks: a thread of their own makes it.
+//! Popups by blocking calls of the system, on a thread of their own.
 //!
 //! A call is never abandoned, since it may still be executed: while it is overdue, popups are unavailable.
 
@@ -18,25 +18,25 @@ use crate::{
     present::popup::{Popup, PopupKey},
 };
 
-/// How long the system may take to show a popup.
+/// Deadline for showing a popup.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 const HUNG: &str = "the system does not answer when a popup is to be shown";
 const ENDED: &str = "the thread of popups has ended: start Pushbell again";
 
-/// Shows popups on the thread that it was made on. Each has an id that stays the same for the same key: see [`id_of`].
+/// Shows popups, on the thread that created it. The id of a popup follows from its key: see [`id_of`].
 pub(in crate::platform) trait Presenter {
-    /// Hands the popup to the system, in place of the one with the same id; returns when the system has it.
+    /// Shows the popup, in place of the one with the same id; returns when the system has accepted it.
     ///
     /// # Errors
-    /// Why it does not.
+    /// Why it was not accepted.
     fn present(&mut self, id: u32, popup: &Popup) -> Result<(), String>;
 
-    /// Closes the popup with this id, if there is one, as far as the system can.
+    /// Closes the popup with this id, if there is one and the system supports it.
     fn close(&mut self, id: u32);
 }
 
-/// By which id the system knows the popup with this key. The same in each run: a popup of an earlier one is replaced.
+/// The id of the popup with this key. It is the same in each run, so that popups of an earlier run are replaced.
 pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
     let parts = match key {
         PopupKey::Room(room) => ["room", &room.account, room.room.as_str()].join("\0"),
@@ -44,7 +44,7 @@ pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
         PopupKey::Summary => "summary".to_owned(),
         PopupKey::Own(own) => format!("own\0{own:?}"),
     };
-    // FNV-1a. What collides is replaced too early, no more.
+    // FNV-1a. A collision replaces a popup too early.
     parts.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
@@ -58,7 +58,7 @@ pub(in crate::platform) struct Popups {
 }
 
 impl Popups {
-    /// Starts the thread. `presenter` makes what shows popups, on that thread, or says why nothing can.
+    /// Starts the thread. `presenter` is called on it, and returns the presenter or why there is none.
     #[must_use]
     pub(in crate::platform) fn start<P: Presenter>(
         presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
@@ -82,7 +82,7 @@ impl Popups {
         Self { calls, events }
     }
 
-    /// Makes a call; the caller waits for its answer before the next one. Needs a tokio runtime.
+    /// Makes a call. The caller waits for its answer before the next one. Needs a tokio runtime.
     pub(in crate::platform) fn call(&self, call: PopupCall) {
         let (answer, mut answered) = oneshot::channel();
         // A thread that has ended drops the sender of the answer.
@@ -121,7 +121,7 @@ fn perform(presenter: &mut impl Presenter, call: PopupCall) -> Answer {
     }
 }
 
-/// Reports whether there are popups. Nothing is known of those of an earlier run.
+/// Reports whether popups are available, without a service: popups of an earlier run are not adopted.
 fn report(events: &UnboundedSender<DesktopEvent>, outcome: Result<(), String>) {
     let state = ServiceState { available: outcome.is_ok(), reason: outcome.err() };
     send(events, PopupEvent::Service { service: None, state });

@@ -1,4 +1,4 @@
-//! The desktop session where nothing has to be connected to. Docks and task bars are told no counts.
+//! The desktop session on systems without a session bus. Counts on docks and task bars are not supported.
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
+/// The desktop session. Every method returns at once; results arrive as [`DesktopEvent`]s.
 #[derive(Debug)]
 pub struct Session {
     events: UnboundedSender<DesktopEvent>,
@@ -39,32 +39,32 @@ impl Session {
         self.popups.call(call);
     }
 
-    /// Opens a target. There are no activation tokens here.
+    /// Opens a target. Activation tokens are not used here.
     pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
         self.opener.open(target, with, activation_token);
     }
 
-    /// Tells nobody: the number is on the tray icon alone.
+    /// Does nothing: the count is on the tray icon only.
     pub fn set_count(&self, _count: LauncherCount) {}
 
-    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ScreenLock`].
     pub fn watch_screen_lock(&self, wanted: bool) {
         self.system_events.screen_lock(wanted);
     }
 
-    /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ColorScheme`].
     pub fn watch_color_scheme(&self, wanted: bool) {
         self.system_events.color_scheme(wanted);
     }
 
-    /// The system shows no toasts then; of sounds it is not asked.
+    /// Reports that do-not-disturb is off. The system itself suppresses popups; sounds play.
     pub fn ask_do_not_disturb(&self, _how: DoNotDisturb) {
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(DesktopEvent::DoNotDisturb(false)));
     }
 
-    /// There is nothing to be taken back.
-    #[expect(clippy::unused_async, reason = "elsewhere something is to be waited for")]
+    /// Ends the session.
+    #[expect(clippy::unused_async, reason = "it waits on Linux")]
     pub async fn close(self) {
         drop(self);
     }

@@ -15,15 +15,15 @@ use crate::{
     },
     platform::{
         main_loop,
-        tray::{IconState, TrayError, TrayWords},
+        tray::{IconState, TrayError},
     },
 };
 
-/// The icon. It stays on the thread that made it; dropping it takes it down.
+/// The icon. It stays on the thread that created it; dropping it removes it.
 pub(in crate::platform) struct Icon(TrayIcon);
 
 impl Icon {
-    /// Makes the icon. What the person does with it is sent to `events`.
+    /// Creates the icon. The user's actions are sent to `events`.
     pub(in crate::platform) fn create(
         shown: &IconState,
         events: &UnboundedSender<DesktopEvent>,
@@ -31,14 +31,12 @@ impl Icon {
         listen(events);
         let builder = TrayIconBuilder::new().with_id(app_info::APP_ID).with_menu(menu(&shown.menu)?);
         let builder = with_picture(builder.with_menu_on_left_click(false), picture(shown.drawing)?);
-        let builder = match main_loop::ICON_WORDS {
-            TrayWords::Tooltip => builder.with_tooltip(&shown.tooltip),
-            TrayWords::Count => builder.with_title(&shown.count).with_tooltip(&shown.tooltip),
-        };
+        let builder = builder.with_tooltip(&shown.tooltip);
+        let builder = if main_loop::COUNT_IS_TITLE { builder.with_title(&shown.count) } else { builder };
         Ok(Self(builder.build()?))
     }
 
-    /// Shows this in place of what it shows now, changing only what differs.
+    /// Changes the icon from `shown` to `wanted`.
     pub(in crate::platform) fn change(&self, shown: &IconState, wanted: &IconState) -> Result<(), TrayError> {
         if shown.drawing != wanted.drawing {
             set_picture(&self.0, picture(wanted.drawing)?)?;
@@ -74,7 +72,7 @@ impl From<tray_icon::menu::Error> for TrayError {
     }
 }
 
-/// tray-icon keeps one handler of each kind for the whole process; the first stays.
+/// tray-icon has one handler of each kind for the whole process, and keeps the first.
 fn listen(events: &UnboundedSender<DesktopEvent>) {
     let (clicks, choices) = (events.clone(), events.clone());
     TrayIconEvent::set_event_handler(Some(move |event| {
@@ -97,7 +95,7 @@ fn picture(drawing: Drawing) -> Result<tray_icon::Icon, tray_icon::BadIcon> {
     tray_icon::Icon::from_rgba(rgba, width, height)
 }
 
-/// macOS colours the picture as the rest of its menu bar, others show it as it is.
+/// macOS colours the image like the rest of its menu bar.
 #[cfg(target_os = "macos")]
 fn with_picture(builder: TrayIconBuilder, picture: tray_icon::Icon) -> TrayIconBuilder {
     builder.with_icon_templated(picture)
@@ -144,12 +142,12 @@ fn native(entry: &MenuEntry) -> Result<Box<dyn IsMenuItem>, tray_icon::menu::Err
     })
 }
 
-/// An `&` marks a mnemonic and a doubled one is itself.
+/// A single `&` would mark a mnemonic.
 fn escaped(label: &str) -> String {
     label.replace('&', "&&")
 }
 
-/// A menu item's id says what it does, so that a click on a menu which was replaced meanwhile still does it.
+/// A menu item's id contains its action, so that a click in a menu that was replaced meanwhile is still understood.
 fn id_of(action: &TrayAction) -> String {
     serde_json::to_string(action).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the user types at.
+//! The terminal.
 
 use std::{
     env,
@@ -9,10 +9,10 @@ use std::{
 use rpassword::ConfigBuilder;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
-/// Nothing is to be done here.
+/// Standard streams are inherited on Unix.
 pub(crate) fn attach() {}
 
-/// What is typed is not shown, from when this is made until it is read or dropped.
+/// Hides typed input until it is read or this is dropped.
 #[derive(Debug)]
 pub(crate) struct HiddenTyping {
     terminal: File,
@@ -20,7 +20,7 @@ pub(crate) struct HiddenTyping {
 }
 
 impl HiddenTyping {
-    /// Begins to hide it. Ask for it after that: an answer may come at once.
+    /// Begins to hide input. Call it before prompting, since input may follow at once.
     ///
     /// # Errors
     /// When there is no terminal.
@@ -28,7 +28,7 @@ impl HiddenTyping {
         let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut hidden = before.clone();
-        // Characters come one by one, also those that would interrupt.
+        // Characters are read one by one, including those that would send signals.
         hidden.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
@@ -36,7 +36,7 @@ impl HiddenTyping {
         Ok(Self { terminal, before })
     }
 
-    /// Waits for a line, which is returned without its end. Ctrl-C interrupts the program, as it does elsewhere.
+    /// Reads a line, without its line end. Ctrl-C interrupts the program as usual.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -49,7 +49,7 @@ impl HiddenTyping {
     }
 
     fn end(&self) {
-        // A terminal that is gone shows nothing.
+        // Fails only if the terminal is gone.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
@@ -59,7 +59,7 @@ impl Read for HiddenTyping {
         const CTRL_C: u8 = 3;
         let count = self.terminal.read(buffer)?;
         if buffer.iter().take(count).any(|byte| *byte == CTRL_C) {
-            // It ends the program, without anything being dropped.
+            // The program ends without running destructors.
             self.end();
         }
         Ok(count)
@@ -72,8 +72,7 @@ impl Drop for HiddenTyping {
     }
 }
 
-/// Whether what is printed there is logged: systemd says by `JOURNAL_STREAM` which stream leads to its journal
-/// (systemd.exec(5)).
+/// Whether this stream leads to systemd's journal, by `JOURNAL_STREAM` (systemd.exec(5)).
 #[must_use]
 pub(crate) fn is_logged(stream: &Stdout) -> bool {
     let journal = env::var("JOURNAL_STREAM").unwrap_or_default();

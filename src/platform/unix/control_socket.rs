@@ -1,9 +1,8 @@
 //! The private local socket between the running program and its commands: a Unix socket.
 //!
-//! Three things keep other people out: its directory, its mode, and the uid of whoever connects.
+//! Other users are kept out by its directory, its mode, and the uid of each client.
 //!
-//! Not by the `interprocess` crate: asked to take the place of a dead process's socket, it deletes whatever has the
-//! name.
+//! Not by the `interprocess` crate: to replace a dead process's socket, it deletes whatever has the name.
 
 use std::{
     fs::{self, Permissions},
@@ -27,11 +26,11 @@ pub struct ControlListener {
 }
 
 impl ControlListener {
-    /// Makes the socket, in place of one that a dead process has left. Only whoever holds the lock of the single
-    /// instance may do this. Needs a tokio runtime.
+    /// Creates the socket, and replaces that of a dead process. Requires the lock of the single instance and a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// When the socket cannot be created.
     pub fn bind(path: &Path) -> io::Result<Self> {
         if let Some(directory) = path.parent() {
             files::create_private_directory(directory)?;
@@ -44,7 +43,7 @@ impl ControlListener {
         Ok(listener)
     }
 
-    /// The next connection of the same user; those of others are closed at once. Cancel safe.
+    /// The next connection from the same user; others are closed at once. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.

@@ -1,4 +1,4 @@
-//! Starting with the desktop: a value of the registry's Run key, which Windows starts at each sign-in.
+//! Starting with the desktop: a value of the registry's Run key, whose programs Windows starts at each sign-in.
 
 use std::{io, path::Path};
 
@@ -9,19 +9,19 @@ use crate::{app_info, platform::autostart::Autostart};
 
 const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
 
-/// Where the Task Manager and the settings note what the user has switched off.
+/// Where the Task Manager and the settings store what the user has disabled.
 const APPROVED: &str = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run";
 
 /// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`
 const NOT_FOUND: HRESULT = HRESULT(0x8007_0002_u32.cast_signed());
 
-/// Whether it starts with the desktop now.
+/// Whether it starts with the desktop.
 ///
 /// # Errors
 /// When the registry cannot be read.
 pub(crate) fn status() -> io::Result<Autostart> {
     let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(app_info::APP_ID)), "read")?;
-    // Even: on; odd: off.
+    // An odd first byte means disabled.
     let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(app_info::APP_ID));
     let off = state.is_ok_and(|state| state.first().is_some_and(|state| state % 2 == 1));
     let problem = match &command {
@@ -37,7 +37,7 @@ pub(crate) fn status() -> io::Result<Autostart> {
     Ok(Autostart { on: command.is_some() && !off, by, problem })
 }
 
-/// Starts this program with the desktop from now on.
+/// Makes this program start with the desktop.
 ///
 /// # Errors
 /// When the registry cannot be written.
@@ -52,7 +52,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     status()
 }
 
-/// Starts no program with the desktop any more.
+/// Stops starting with the desktop.
 ///
 /// # Errors
 /// When the registry cannot be written.
@@ -62,7 +62,7 @@ pub(crate) fn turn_off() -> io::Result<Autostart> {
     status()
 }
 
-/// A value that is not there is as good.
+/// Removes the value, if there is one.
 fn remove(key: &str) -> io::Result<()> {
     let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(app_info::APP_ID));
     if_there(removed, "written").map(drop)
@@ -76,7 +76,7 @@ fn if_there<T>(found: Result<T, Error>, done: &str) -> io::Result<Option<T>> {
     }
 }
 
-/// What to do about a command whose program is not there.
+/// The advice if the command's program is missing.
 fn missing(command: &str) -> Option<String> {
     let program = command.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or(command);
     (!Path::new(program).is_file())

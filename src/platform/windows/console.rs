@@ -1,5 +1,5 @@
-//! The console of whoever started us. The program belongs to the graphical subsystem, so that a double click opens no
-//! console: where there is one, it has to ask for it.
+//! The console of the parent process. The program belongs to the graphical subsystem, so that a double click opens no
+//! console, and attaches to an existing one by itself.
 
 use std::{
     fs::OpenOptions,
@@ -18,8 +18,8 @@ use windows_sys::Win32::{
 const STREAMS: [(STD_HANDLE, &str); 3] =
     [(STD_INPUT_HANDLE, "CONIN$"), (STD_OUTPUT_HANDLE, "CONOUT$"), (STD_ERROR_HANDLE, "CONOUT$")];
 
-/// Reads from and writes to the console of the program that started us, if it has one; a stream that was redirected
-/// stays so. Call it before anything is read or written.
+/// Attaches to the console of the parent process, if it has one; redirected streams stay redirected. Call it before
+/// anything is read or written.
 pub(crate) fn attach() {
     let redirected = STREAMS.map(|(stream, _)| is_open(stream));
     #[expect(unsafe_code, reason = "a call of the system")]
@@ -35,21 +35,21 @@ pub(crate) fn attach() {
     }
 }
 
-/// What is typed is not shown while it is read.
+/// Hides typed input while it is read.
 #[derive(Debug)]
 pub(crate) struct HiddenTyping(());
 
 impl HiddenTyping {
-    /// Nothing is to be done before it is read.
+    /// Input is hidden by [`HiddenTyping::read`] alone.
     ///
     /// # Errors
-    /// None: where there is no console, reading says so.
+    /// Never.
     #[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
     pub(crate) fn begin() -> io::Result<Self> {
         Ok(Self(()))
     }
 
-    /// Waits for a line, which is returned without its end.
+    /// Reads a line, without its line end.
     ///
     /// # Errors
     /// When there is no console.
@@ -59,7 +59,7 @@ impl HiddenTyping {
     }
 }
 
-/// Whether what is printed there is logged: nothing does that here.
+/// Whether this stream leads to a log: never on Windows.
 #[must_use]
 pub(crate) fn is_logged(_stream: &Stdout) -> bool {
     false
@@ -67,16 +67,16 @@ pub(crate) fn is_logged(_stream: &Stdout) -> bool {
 
 fn is_open(stream: STD_HANDLE) -> bool {
     #[expect(unsafe_code, reason = "calls of the system")]
-    // SAFETY: no pointer is passed; a handle that is none has an unknown type.
+    // SAFETY: no pointer is passed; an invalid handle has an unknown type.
     unsafe {
         GetFileType(GetStdHandle(stream)) != FILE_TYPE_UNKNOWN
     }
 }
 
-/// Where that fails, the stream leads nowhere, as without a console.
+/// On failure the stream stays closed, as without a console.
 fn open_console(stream: STD_HANDLE, name: &str) {
     let Ok(console) = OpenOptions::new().read(true).write(true).open(name) else { return };
-    // It stays open for as long as the program lives.
+    // It is never closed.
     let console = console.into_raw_handle();
     let mut mode = 0;
     #[expect(unsafe_code, reason = "calls of the system")]

@@ -1,4 +1,4 @@
-//! The private local socket between the running program and its commands: a named pipe that lets only this user in.
+//! The private local socket between the running program and its commands: a named pipe for this user only.
 
 use std::{ffi::OsString, io, path::Path, ptr, time::Duration};
 
@@ -22,37 +22,36 @@ use crate::app_info;
 /// Full access for the owner of the pipe and for nobody else, in the security descriptor definition language.
 const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)";
 
-/// Pause while all instances of the pipe are taken.
+/// Retry delay while all instances of the pipe are in use.
 const BUSY_RETRY: Duration = Duration::from_millis(20);
 
 /// The running program's end.
 #[derive(Debug)]
 pub struct ControlListener {
     name: OsString,
-    /// The instance that the next client finds: there always is one.
+    /// The instance for the next client; there is always one.
     vacant: Mutex<NamedPipeServer>,
 }
 
 impl ControlListener {
-    /// Makes the pipe that stands for this path. Only whoever holds the lock of the single instance may do this. Needs
-    /// a tokio runtime.
+    /// Creates the pipe for this path. Requires the lock of the single instance and a tokio runtime.
     ///
     /// # Errors
-    /// When the pipe cannot be made, or somebody else has made it.
+    /// When the pipe cannot be created, or exists already.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let name = pipe_name(path);
         let vacant = Mutex::new(make(&name, true)?);
         Ok(Self { name, vacant })
     }
 
-    /// The next connection of the same user; others cannot connect. Cancel safe.
+    /// The next connection from the same user; others cannot connect. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.
     pub async fn accept(&self) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
         let mut vacant = self.vacant.lock().await;
         if let Err(error) = vacant.connect().await {
-            // The client has gone again: the next one finds the same.
+            // The client has disconnected: the instance is reused for the next one.
             vacant.disconnect()?;
             return Err(error);
         }
@@ -92,8 +91,8 @@ fn make(name: &OsString, first: bool) -> io::Result<NamedPipeServer> {
     }
 }
 
-/// Pipes have a name space of their own, without directories: the path's hash tells users and tests apart. (FNV-1a:
-/// it must be the same in every version, and keeps nobody out.)
+/// Pipes have a flat name space: the path's hash distinguishes users and tests. (FNV-1a, since it must be the same in
+/// every version; it is no protection.)
 fn pipe_name(path: &Path) -> OsString {
     let path = path.to_string_lossy().to_lowercase();
     let hash = path
@@ -102,7 +101,7 @@ fn pipe_name(path: &Path) -> OsString {
     format!(r"\\.\pipe\{}-{hash:016x}", app_info::DIRECTORY_NAME).into()
 }
 
-/// A command's end. Waits for as long as the program is busy with others.
+/// A command's end. Waits while all instances of the pipe are in use.
 ///
 /// # Errors
 /// `NotFound` when nothing runs there.

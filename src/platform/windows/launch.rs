@@ -1,4 +1,4 @@
-//! Having Windows open things, as if they were clicked on.
+//! Opens things by the Windows shell, as a double click would.
 
 use std::{io, path::PathBuf, ptr};
 
@@ -26,7 +26,7 @@ pub(in crate::platform) async fn address(address: String) -> Result<(), String> 
     shell(address.into()).await.map_err(|error| format!("Windows could not open the address: {error}"))
 }
 
-/// Opens a file, which holds text.
+/// Opens a text file.
 pub(in crate::platform) async fn text(path: PathBuf) -> Result<(), String> {
     let opened = match shell(path.clone()).await {
         Err(error) if error.raw_os_error() == Some(ERROR_NO_ASSOCIATION.cast_signed()) => {
@@ -41,12 +41,12 @@ async fn shell(what: PathBuf) -> io::Result<()> {
     task::spawn_blocking(move || execute(&wide(what))).await.map_err(io::Error::other)?
 }
 
-/// `what`: an address or a path, which ends with a null. Blocks.
+/// Opens an address or a path, with a terminating null. Blocks.
 #[expect(unsafe_code, reason = "calls of the system")]
 fn execute(what: &[u16]) -> io::Result<()> {
     let mut request = SHELLEXECUTEINFOW {
         cbSize: u32::try_from(size_of::<SHELLEXECUTEINFOW>()).map_err(io::Error::other)?,
-        // Failures are ours to tell; and this thread does not go on for long.
+        // Failures are reported by the caller, and the thread ends soon.
         fMask: SEE_MASK_FLAG_NO_UI | SEE_MASK_NOASYNC,
         lpFile: what.as_ptr(),
         nShow: SW_SHOWNORMAL,

@@ -1,4 +1,4 @@
-//! The main thread on Windows: a message loop, for the tray icon is a window that nobody sees.
+//! The main thread on Windows: a message loop, since the tray icon has a hidden window.
 
 use std::{
     io,
@@ -19,18 +19,18 @@ use windows_sys::Win32::{
 
 use crate::{
     desktop::DesktopEvent,
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
 
-/// Width and height of the picture: those of a small icon where everything is shown at double size.
+/// Width and height of the image: a small icon at a display scale of 200 %.
 pub(in crate::platform) const ICON_SIZE: u32 = 32;
 
-/// Windows shows the tooltip, and reads it out.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+/// Whether the count is a title beside the icon; otherwise it is drawn on the icon.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = false;
 
-/// Only making the icon shows whether anything takes it.
+/// Whether there is a tray host is known only by creating the icon.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
@@ -39,7 +39,7 @@ pub(crate) struct TrayCommands {
     wake: Arc<OnceLock<WakeEvent>>,
 }
 
-/// A remote and what it commands.
+/// A remote and its receiving end.
 #[must_use]
 pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let wake = Arc::new(OnceLock::<WakeEvent>::new());
@@ -49,8 +49,8 @@ pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands { queue, wake })
 }
 
-/// Shows the tray icon until the last [`TrayRemote`] is dropped; an open menu has to be closed before that is heard.
-/// Call it on the main thread. Without an icon it logs why, and tries again with the next view.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped and no menu is open. Call it on the main thread. If the
+/// icon cannot be created it logs why, and retries with the next view.
 pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let TrayCommands { queue, wake } = commands;
     if let Err(error) = WakeEvent::new().and_then(|new| run_loop(wake.get_or_init(|| new), &queue, events)) {
@@ -79,7 +79,7 @@ fn dispatch_messages() {
     }
 }
 
-/// Wakes the main thread. Not a message, for a menu that is open swallows those that it does not know.
+/// Wakes the main thread. A message would be dropped by an open menu.
 struct WakeEvent(OwnedHandle);
 
 impl WakeEvent {

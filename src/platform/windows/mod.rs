@@ -13,7 +13,7 @@ pub use super::portable::session;
 pub(super) use super::portable::tray_icon;
 pub(crate) use super::portable::{interruptions, keyring, open};
 
-/// Text as Windows takes it: UTF-16 that ends with a null.
+/// Text in UTF-16 with a terminating null.
 pub(super) fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
     use std::os::windows::ffi::OsStrExt;
     text.as_ref().encode_wide().chain([0]).collect()

@@ -1,5 +1,4 @@
-//! Who is at the other end of a connection within this computer: the user of the process that has it, by the system's table
-//! of connections.
+//! The owner of the other end of a local connection: the user of its process, by the system's table of connections.
 
 use std::{
     io,
@@ -19,7 +18,7 @@ use windows_sys::Win32::{
     System::Threading::{GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION},
 };
 
-/// How often the table is asked for again when it has grown meanwhile.
+/// Maximum number of retries while the table grows.
 const TRIES: usize = 8;
 
 /// Whether the connection from `peer` to our own address `local` was made by this user. Blocks.
@@ -33,7 +32,7 @@ pub(crate) fn is_own(peer: SocketAddr, local: SocketAddr) -> io::Result<bool> {
     Ok(theirs.is_same(&ours))
 }
 
-/// The process whose connection leads from `peer` to `local`.
+/// The process that owns the connection from `peer` to `local`.
 fn owner(peer: SocketAddr, local: SocketAddr) -> io::Result<Option<u32>> {
     let v4 = |address: u32, port: u32| SocketAddr::from((address.to_ne_bytes(), port_of(port)));
     let v6 = |address: [u8; 16], port: u32| SocketAddr::from((address, port_of(port)));
@@ -55,12 +54,12 @@ fn owner(peer: SocketAddr, local: SocketAddr) -> io::Result<Option<u32>> {
     Ok(found.map(|row| row.dwOwningPid))
 }
 
-/// A port as the table has it: in network byte order, in the lower half.
+/// A port as in the table: in network byte order, in the lower half.
 fn port_of(port: u32) -> u16 {
     u16::from_be(u16::try_from(port & 0xffff).unwrap_or_default())
 }
 
-/// The connections of one family. `Row` is what that family's table is made of.
+/// The connections of one address family, whose table consists of `Row`s.
 #[expect(unsafe_code, reason = "calls of the system")]
 fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
     let mut words: Vec<u32> = Vec::new();
@@ -85,7 +84,7 @@ fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
                 let row = |index| unsafe { words.as_ptr().add(1).cast::<Row>().add(index).read() };
                 return Ok((0..count).map(row).collect());
             }
-            // It may grow again until it is asked for.
+            // The table may grow before the next call.
             ERROR_INSUFFICIENT_BUFFER => words.resize(size as usize / size_of::<u32>() + 64, 0),
             error => return Err(io::Error::from_raw_os_error(error.cast_signed())),
         }
@@ -93,7 +92,7 @@ fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
     Err(io::Error::other("the table of connections grows too fast"))
 }
 
-/// The user of a process; `None` for one that has ended, or that another user keeps from being looked at.
+/// The user of a process; `None` if it has ended or must not be queried.
 #[expect(unsafe_code, reason = "calls of the system")]
 fn user_of(process: u32) -> io::Result<Option<User>> {
     // SAFETY: the call takes numbers; a handle that comes of it is ours to close.
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_process_is_our_users_and_one_that_is_not_there_is_nobodys() {
+    fn our_process_is_ours_and_a_missing_one_nobodys() {
         let ours = token_user(current_process()).unwrap();
         assert!(user_of(std::process::id()).unwrap().is_some_and(|user| user.is_same(&ours)));
         assert!(user_of(0).unwrap().is_none());

@@ -1,8 +1,7 @@
-//! What Windows tells of itself: waking from sleep, a clock that was set, the screen lock, the colours, the end of the
-//! session.
+//! Events of Windows: waking from sleep, a set clock, the screen lock, the colour scheme, the end of the session.
 //!
-//! It tells windows, and only those at the top level: a hidden one listens, on a thread of its own, for the tray icon's
-//! may not be there.
+//! Only top-level windows receive them. A hidden window on a thread of its own does, since the tray icon's may be
+//! missing.
 
 mod window;
 
@@ -35,10 +34,10 @@ use crate::{
     platform::{portable::interruptions, termination},
 };
 
-/// What a change of colours is called, in a `WM_SETTINGCHANGE`.
+/// The name of a colour change in a `WM_SETTINGCHANGE`.
 const COLORS: &str = "ImmersiveColorSet";
 
-/// How long the end of the session waits for us. Windows itself waits five seconds.
+/// How long the end of the session is delayed for the program to end. Windows waits five seconds at most.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Reports what happens as [`DesktopEvent`]s, until it is dropped.

@@ -1,7 +1,7 @@
-//! Popups on Windows: toasts, by its own notification manager.
+//! Popups on Windows: toasts of its notification manager.
 //!
-//! The `notify-rust` crate shows toasts too, but without the tag by which one is replaced or withdrawn, and with a
-//! thread for each whose click is waited for.
+//! The `notify-rust` crate shows toasts as well, but without the tag by which one is replaced or withdrawn, and with a
+//! thread for each click that is awaited.
 
 use std::collections::VecDeque;
 
@@ -24,25 +24,25 @@ use crate::{
     present::popup::{Action, Popup, TEXT_KEY},
 };
 
-/// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.
+/// Maximum number of toasts whose clicks are received. Older ones stay in the notification center without effect.
 const MAX_HEARD: usize = 64;
 
-/// Toasts of ours. Windows keeps tags apart by it.
+/// The group of our toasts: the scope of their tags.
 const GROUP: &str = "pushbell";
 
 /// Shows toasts.
 pub(in crate::platform) struct Toasts {
     notifier: ToastNotifier,
-    /// Clicks are heard for as long as these live.
+    /// Their clicks are received until they are dropped.
     heard: VecDeque<(u32, ToastNotification)>,
     events: UnboundedSender<DesktopEvent>,
 }
 
 impl Toasts {
-    /// Tells Windows our name and icon (an absolute path), for it takes toasts only from applications that it knows.
+    /// Registers our name and icon (an absolute path): Windows accepts toasts only from registered applications.
     ///
     /// # Errors
-    /// When it does not want to know, or has no notification manager.
+    /// When the registry cannot be written, or there is no notification manager.
     pub(in crate::platform) fn new(
         icon: &str,
         events: UnboundedSender<DesktopEvent>,
@@ -91,7 +91,7 @@ impl Toasts {
         let events = self.events.clone();
         let dismissed = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, ToastDismissedEventArgs>| {
-            // Otherwise it has gone to the notification center, or we have withdrawn it.
+            // Otherwise it was moved to the notification center, or withdrawn by us.
             if how.ok()?.Reason()? == ToastDismissalReason::UserCanceled {
                 let reason = CloseReason::Dismissed;
                 let _ = events.send(DesktopEvent::Popup(PopupEvent::Closed { id, reason }));
@@ -108,9 +108,9 @@ impl Toasts {
         Ok(())
     }
 
-    /// What the user or an administrator has decided about popups.
+    /// Whether the user and the administrator permit popups.
     fn permission(&self) -> std::result::Result<(), String> {
-        // Of an application that has never shown any, Windows may know nothing yet.
+        // Unknown for an application that has never shown any.
         let setting = self.notifier.Setting().unwrap_or(NotificationSetting::Enabled);
         let who = match setting {
             NotificationSetting::DisabledForApplication => "of Pushbell are switched off",
@@ -141,13 +141,13 @@ impl Presenter for Toasts {
     }
 }
 
-/// What the person has entered into the toast's field.
+/// The text that was entered in the toast's field.
 fn entered_text(activated: &ToastActivatedEventArgs) -> Result<String> {
     let value = activated.UserInput()?.Lookup(&HSTRING::from(TEXT_KEY))?;
     Ok(value.cast::<IPropertyValue>()?.GetString()?.to_string())
 }
 
-/// By which name Windows knows the toast with this id.
+/// The tag of the toast with this id.
 fn tag(id: u32) -> String {
     format!("{id:08x}")
 }

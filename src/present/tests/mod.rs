@@ -168,7 +168,7 @@ fn without_mentions_the_text_says_who_is_mentioned() {
 }
 
 #[test]
-fn a_popup_of_several_messages_shows_the_newest_ones_and_says_how_many_more() {
+fn a_popup_shows_the_newest_messages_and_how_many_more() {
     let [one, two, three] = [(1, "one"), (2, "two"), (3, "a\\nb")].map(|(id, body)| by("Major Tom", id, message(body)));
     let popup = room_popup(&digest(3, &[&one, &two, &three]), ME, always());
     assert_eq!(popup.title, "Major Tom in Mission Control");
@@ -341,7 +341,7 @@ fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.buttons, [Button::ANSWER, Button::IGNORE]);
+    assert_eq!(ringing.buttons, [Action::Answer, Action::Ignore]);
 
     let missed = call_popup(&call(CallState::Missed, "{}"), never());
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));
@@ -405,13 +405,4 @@ fn a_menu_line_of_a_call_says_what_became_of_it() {
     assert_eq!(line(CallState::Missed), "Missed call from Major Tom");
     assert_eq!(line(CallState::Over), "Call from Major Tom");
     assert_eq!(line(CallState::PerhapsTaken), "Call from Major Tom, perhaps taken elsewhere");
-}
-
-#[test]
-fn numbers_are_said_in_words() {
-    let check = |unread, missed, expected: &str| assert_eq!(counts_sentence(unread, missed), expected);
-    check(0, 0, "nothing unread");
-    check(3, 0, "3 unread");
-    check(3, 1, "3 unread, 1 missed call");
-    check(0, 2, "2 missed calls");
 }

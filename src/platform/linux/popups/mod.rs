@@ -1,8 +1,8 @@
 //! Popups on Linux: org.freedesktop.Notifications over the one connection to the session bus.
 //!
 //! Sends one call at a time to the service and reports its answer; the state of the screen is not known here. A call is
-//! never abandoned while its service may still execute it: when it is overdue the service counts as hung until that
-//! very call is answered, or its service is gone. So a popup is neither lost nor shown twice.
+//! never abandoned while its service may still execute it: when it is overdue, popups are unavailable until the call is
+//! answered or the service has gone. So a popup is neither lost nor shown twice.
 
 mod wire;
 
@@ -27,7 +27,7 @@ use crate::{
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 
-/// How long a service may take to start.
+/// Deadline for starting a service.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// First and longest delay after a service failed while showing a popup.
@@ -44,7 +44,7 @@ impl Popups {
     /// Starts the task. `icon` is the name of an icon of the desktop's theme, or a file's absolute path.
     #[must_use]
     pub(crate) fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
-        // The caller waits for each answer: there is never more than one in it.
+        // Holds at most one call, since the caller waits for each answer.
         let (calls, receiver) = mpsc::unbounded_channel();
         let reporter = Reporter { events, reported: None, token: None };
         tokio::spawn(
@@ -66,15 +66,15 @@ impl Popups {
 enum Unanswered {
     /// The connection to the bus has ended.
     Bus,
-    /// The name has changed hands.
+    /// The name has another owner, or none.
     Service,
-    /// A popup was too much for the service, or was never confirmed: it is left alone for a while.
+    /// The service failed while showing a popup, or never confirmed it: it gets no calls for a while.
     Failed,
     /// The receiver of popups is gone.
     Ended,
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 enum CallError {
     /// The service returned an error.
@@ -94,11 +94,11 @@ struct Reporter {
     events: mpsc::UnboundedSender<DesktopEvent>,
     /// What was last reported.
     reported: Option<(Option<PopupService>, ServiceState)>,
-    /// The token that came before an action.
+    /// The activation token that preceded an action, with the popup's id.
     token: Option<(u32, String)>,
 }
 
-/// One connection to the bus, and who owns the name of the notification service there.
+/// A connection to the bus, and the owner of the notification service's name.
 struct Channel {
     connection: Connection,
     signals: MessageStream,
@@ -123,7 +123,7 @@ impl Client {
                     }
                     Err(error) => {
                         self.report_no_bus(&error.to_string());
-                        // Made anew by the bus's own task.
+                        // The task of the bus reconnects.
                         drop(timeout(CALL_DEADLINE, connection.close()).await);
                     }
                 },
@@ -143,7 +143,7 @@ impl Client {
             .unavailable(None, format!("there is no session bus ({reason}): start Pushbell inside a desktop session"));
     }
 
-    /// Until the connection ends, or nobody wants popups any more.
+    /// Serves until the connection ends or the receiver of popups is gone.
     async fn serve(&mut self, mut channel: Channel) -> Unanswered {
         loop {
             let lost = match channel.owner.clone() {
@@ -157,7 +157,7 @@ impl Client {
         }
     }
 
-    /// Leaves a service alone that seems to have failed over a popup, whoever owns the name meanwhile.
+    /// Sends no calls for a while after a service has failed while showing a popup, even if the owner changes.
     async fn rest(&mut self, channel: &mut Channel) -> Unanswered {
         let reason = "the notification service failed over a popup and is left alone for a moment";
         self.reporter.unavailable(self.reporter.service(), reason.to_owned());
@@ -171,7 +171,7 @@ impl Client {
         }
     }
 
-    /// Without a service: the first popup has the bus start one, if it can.
+    /// Without a service: lets the bus start one for the first popup, if it can.
     async fn wait_for_owner(&mut self, channel: &mut Channel) -> Unanswered {
         if !channel.is_activatable {
             let reason =
@@ -202,14 +202,14 @@ impl Client {
         self.wait_for_change(channel).await
     }
 
-    /// Until the name changes hands.
+    /// Waits until the owner of the name changes.
     async fn wait_for_change(&mut self, channel: &mut Channel) -> Unanswered {
         match self.refuse_calls(channel, std::future::pending::<Unanswered>()).await {
             Ok(lost) | Err(lost) => lost,
         }
     }
 
-    /// Makes calls for as long as this service is there. The first may have come already.
+    /// Makes calls while this service exists. `first`: a call that was received before.
     async fn serve_owner(&mut self, channel: &mut Channel, owner: &str, mut first: Option<PopupCall>) -> Unanswered {
         let service = match self.query_service(channel, owner).await {
             Ok(service) => service,
@@ -259,7 +259,7 @@ impl Client {
         }
     }
 
-    /// Asks a service what it is and what it can do.
+    /// Queries the service's name, version and capabilities.
     async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<PopupService, Unanswered> {
         let connection = channel.connection.clone();
         let asked = async {
@@ -315,7 +315,7 @@ impl Client {
                 PopupCall::Close(id) => request::<()>(&connection, owner, "CloseNotification", id).await.map(|()| *id),
             }
         };
-        // That a popup is not closed says nothing about the next one.
+        // A failed close does not count as a failure of the service.
         let lost_over = |lost| if is_show { Err(Unanswered::Failed) } else { lost };
         let (answer, outcome) = match self.wait_for_reply(channel, owner, &service.to_string(), asked).await {
             Ok(Ok(id)) => (Ok(id), Ok(())),
@@ -345,8 +345,8 @@ impl Client {
         outcome
     }
 
-    /// Waits for what was asked of the service. When it is overdue, popups are unavailable until it is answered; if a
-    /// later question is answered meanwhile, one more deadline decides that it never will be.
+    /// Waits for the answer to a call. While it is overdue, popups are unavailable. It is given up one deadline after
+    /// the service has answered a later query.
     async fn wait_for_reply<T>(
         &mut self,
         channel: &mut Channel,
@@ -418,7 +418,7 @@ impl Reporter {
     }
 
     fn unavailable(&mut self, service: Option<PopupService>, reason: String) {
-        self.report(service, ServiceState { available: false, reason: Some(reason) });
+        self.report(service, ServiceState::unavailable(reason));
     }
 
     fn report(&mut self, service: Option<PopupService>, state: ServiceState) {
@@ -457,8 +457,8 @@ impl Reporter {
     }
 }
 
-/// The next signal that the owner of the name has sent: anybody on the bus can send one that looks like it. Waits
-/// forever once the connection has ended.
+/// The next signal from the owner of the name: others on the bus could forge signals. Waits forever once the connection
+/// has ended.
 async fn next_signal(signals: &mut MessageStream, owner: Option<&str>) -> Signal {
     while let Some(Ok(message)) = signals.next().await {
         let is_owners = message.header().sender().is_some_and(|sender| Some(sender.as_str()) == owner);
@@ -491,7 +491,7 @@ async fn describe(connection: &Connection, owner: &str) -> Result<(String, Strin
     Ok((name, vendor, version))
 }
 
-/// Calls go to the owner's unique name: an id is never given to a service that did not make it.
+/// Calls the owner's unique name, so that an id is never sent to another service.
 async fn request<T>(
     connection: &Connection,
     owner: &str,
@@ -508,12 +508,12 @@ where
     reply.body().deserialize().map_err(|error| CallError::Refused(format!("{method}: odd answer: {error}")))
 }
 
-/// Tells what a service says from what the bus says in its place.
+/// Distinguishes errors of the service from errors of the bus.
 fn call_error(error: &zbus::Error) -> CallError {
     const BUS_SAYS: [&str; 5] = ["NoReply", "ServiceUnknown", "NameHasNoOwner", "Disconnected", "TimedOut"];
     if let zbus::Error::MethodError(name, description, _) = error {
         let from_bus = name.strip_prefix("org.freedesktop.DBus.Error.").is_some_and(|name| BUS_SAYS.contains(&name));
-        // What a service says of its own may quote the popup, which nobody else is to read.
+        // The description of a service's own error may quote the popup, which must not be logged.
         return if from_bus {
             CallError::Gone(description.clone().unwrap_or_else(|| name.to_string()))
         } else {

@@ -1,4 +1,4 @@
-//! Popups in the words of the Desktop Notifications Specification, org.freedesktop.Notifications.
+//! Messages of the Desktop Notifications Specification, org.freedesktop.Notifications.
 
 use std::{borrow::Cow, collections::HashMap, iter};
 
@@ -11,17 +11,20 @@ use crate::{
         CloseReason,
         popup_services::{PopupNeeds, PopupService},
     },
-    present::popup::{Action, Popup, TEXT_KEY},
+    present::{
+        popup::{Action, Popup, TEXT_KEY},
+        words,
+    },
     push::text::escape_markup,
 };
 
-/// Longest text that is taken from the person, in bytes: an event of Matrix is no longer.
+/// Maximum length of an entered text, in bytes: that of a Matrix event.
 const MAX_TEXT: usize = 64 * 1024;
 
 /// A signal of org.freedesktop.Notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// `ActivationToken`, which comes before the action that it belongs to.
+    /// `ActivationToken`, which precedes its action.
     Token { id: u32, token: String },
     /// `ActionInvoked`, or `NotificationReplied` with a text.
     Activated { id: u32, key: String, text: Option<String> },
@@ -29,8 +32,8 @@ pub(super) enum Signal {
     Closed { id: u32, reason: CloseReason },
 }
 
-/// What the ids of a service belong to: the bus and the service's unique name there, neither ever used again. One that
-/// forgets with their sender is another service to each sender.
+/// The scope of a service's ids: the bus and the service's unique name, which are never reused, and also the sender for
+/// a service that closes popups with their sender.
 pub(super) fn service_id(connection: &Connection, owner: &str, needs: PopupNeeds) -> String {
     let id = format!("{} {owner}", connection.server_guid());
     match connection.unique_name().filter(|_| needs.forgets_with_sender) {
@@ -43,14 +46,14 @@ pub(super) fn service_id(connection: &Connection, owner: &str, needs: PopupNeeds
 pub(super) type Notify<'a> =
     (&'a str, u32, &'a str, Cow<'a, str>, Cow<'a, str>, Vec<&'a str>, HashMap<&'static str, Value<'static>>, i32);
 
-/// The call for a popup, in words that the service understands.
+/// The arguments for a popup, adapted to the service.
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
     let needs = service.needs();
-    let buttons = popup.buttons.iter().filter(|button| button.input.is_none() || service.has_text_input);
-    let actions: Vec<_> = iter::once([Action::Open.key(), "Open"])
-        .chain(buttons.clone().map(|button| [button.action.key(), button.label]))
-        .flatten()
+    let buttons = popup.buttons.iter().filter(|button| !button.takes_text() || service.has_text_input);
+    let actions: Vec<_> = iter::once(&Action::Open)
+        .chain(buttons.clone())
+        .flat_map(|action| [action.key(), words::button(*action)])
         .filter(|_| service.has_actions)
         .collect();
     let mut hints = HashMap::from([
@@ -58,7 +61,9 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         ("category", popup.category.into()),
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
-    hints.extend(buttons.filter_map(|button| Some(("x-kde-reply-placeholder-text", button.input?.into()))));
+    if buttons.clone().any(|button| button.takes_text()) {
+        hints.insert("x-kde-reply-placeholder-text", words::WRITE_A_REPLY.into());
+    }
     hints.extend(popup.origin.iter().map(|origin| ("x-kde-origin-name", origin.clone().into())));
     if needs.wants_resident {
         hints.insert("resident", true.into());
@@ -78,7 +83,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
     )
 }
 
-/// Milliseconds; -1: as the service likes; 0: never.
+/// Milliseconds; -1 for the service's default, 0 for never.
 fn expire_timeout(timeout: Timeout) -> i32 {
     match timeout {
         Timeout::Default => -1,
@@ -87,7 +92,7 @@ fn expire_timeout(timeout: Timeout) -> i32 {
     }
 }
 
-/// A string with a NUL makes the bus hang up.
+/// The bus disconnects a client that sends a NUL.
 fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
 }
@@ -122,7 +127,7 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::{Button, PopupKey};
+    use crate::present::popup::PopupKey;
 
     fn popup() -> Popup {
         Popup { urgency: Urgency::Critical, ..Popup::new(PopupKey::Summary, "<b>&", "<i>\0") }
@@ -151,8 +156,7 @@ mod tests {
 
     #[test]
     fn a_text_is_asked_for_where_the_service_has_a_field_for_it() {
-        let button = Button { input: Some("Text"), ..Button::IGNORE };
-        let popup = Popup { buttons: vec![button], origin: Some("work".into()), ..popup() };
+        let popup = Popup { buttons: vec![Action::Reply], origin: Some("work".into()), ..popup() };
         let check = |has_text_input, actions: &[&str], placeholder: Option<&str>| {
             let service = PopupService { has_actions: true, has_text_input, ..PopupService::default() };
             let notify = notify(&popup, 0, "icon", &service);
@@ -160,7 +164,7 @@ mod tests {
             assert_eq!(notify.6.get("x-kde-reply-placeholder-text"), placeholder.map(Value::from).as_ref());
             assert_eq!(notify.6["x-kde-origin-name"], Value::from("work"));
         };
-        check(true, &["default", "Open", "ignore", "Dismiss"], Some("Text"));
+        check(true, &["default", "Open", TEXT_KEY, "Reply"], Some("Write a reply"));
         check(false, &["default", "Open"], None);
     }
 

@@ -5,7 +5,10 @@ use tokio::{sync::mpsc, time::timeout};
 use super::*;
 use crate::{
     notice::RoomKey,
-    present::popup::{OwnPopup, ProblemKind},
+    present::{
+        own_popup,
+        popup::{OwnPopup, ProblemKind},
+    },
 };
 
 /// A system that answers when the test says so.
@@ -47,7 +50,7 @@ impl Bench {
     }
 
     fn show(&self, own: OwnPopup) {
-        self.popups.call(PopupCall::Show { popup: own.popup(""), replaces: 0 });
+        self.popups.call(PopupCall::Show { popup: own_popup(own, ""), replaces: 0 });
     }
 
     fn answer(&self, answer: Result<(), &str>) {
@@ -128,7 +131,7 @@ async fn without_a_presenter_every_popup_is_refused_for_its_reason() {
     let popups = Popups::start(|| Err::<System, _>("no popups here".to_owned()), events);
     let absent = service(false, Some("no popups here"));
     assert_eq!(soon(heard.recv()).await, Some(DesktopEvent::Popup(absent)));
-    popups.call(PopupCall::Show { popup: OwnPopup::Welcome.popup(""), replaces: 0 });
+    popups.call(PopupCall::Show { popup: own_popup(OwnPopup::Welcome, ""), replaces: 0 });
     assert_eq!(soon(heard.recv()).await, Some(DesktopEvent::Popup(refused("no popups here"))));
 }
 

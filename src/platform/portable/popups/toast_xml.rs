@@ -1,20 +1,23 @@
-//! A popup as Windows reads it: an XML document, of which text from strangers is only ever text.
+//! The XML document of a Windows toast. Text from pushes is always escaped.
 
 use std::fmt::Write as _;
 
-use crate::present::popup::{Action, Popup, TEXT_KEY, Timeout, Urgency};
+use crate::present::{
+    popup::{Action, Popup, TEXT_KEY, Timeout, Urgency},
+    words,
+};
 
-/// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
+/// Timeouts from here on use the long duration: Windows has about 7 s and 25 s.
 const LONG: u32 = 16_000;
 
-/// The document. Windows plays nothing: sounds are ours.
+/// The document. It is silent: sounds are played by Pushbell.
 pub(in crate::platform) fn of(popup: &Popup) -> String {
     let duration = match popup.timeout {
         Timeout::Default => "short",
         Timeout::Milliseconds(time) if time < LONG => "short",
         Timeout::Milliseconds(_) | Timeout::Never => "long",
     };
-    // Both stay until they are answered, and Windows wants something to answer with.
+    // Both scenarios stay until they are answered, and require buttons.
     let scenario = match popup.urgency {
         Urgency::Critical if popup.buttons.is_empty() => "",
         Urgency::Critical if popup.category == "call.incoming" => r#" scenario="incomingCall""#,
@@ -29,14 +32,14 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
     );
     if !popup.buttons.is_empty() {
         document.push_str("<actions>");
-        // Windows wants fields before buttons. Writing to a string cannot fail.
-        for placeholder in popup.buttons.iter().filter_map(|button| button.input) {
-            let placeholder = escaped(placeholder);
+        // Inputs must precede buttons. Writing to a string cannot fail.
+        if popup.buttons.iter().any(|button| button.takes_text()) {
+            let placeholder = escaped(words::WRITE_A_REPLY);
             let _ = write!(document, r#"<input id="{TEXT_KEY}" type="text" placeHolderContent="{placeholder}"/>"#);
         }
         for button in &popup.buttons {
-            let (key, label) = (escaped(button.action.key()), escaped(button.label));
-            let field = if button.input.is_some() { format!(r#" hint-inputId="{TEXT_KEY}""#) } else { String::new() };
+            let (key, label) = (escaped(button.key()), escaped(words::button(*button)));
+            let field = if button.takes_text() { format!(r#" hint-inputId="{TEXT_KEY}""#) } else { String::new() };
             let _ = write!(document, r#"<action content="{label}" arguments="{key}"{field}/>"#);
         }
         document.push_str("</actions>");
@@ -45,7 +48,8 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
     document
 }
 
-/// As text or in an attribute. What XML does not know is left out: with it, all of the document would be refused.
+/// Escapes text for content and attributes. Characters that XML forbids are dropped: they would invalidate the
+/// document.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -65,7 +69,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::popup::{Button, PopupKey};
+    use crate::present::popup::PopupKey;
 
     fn popup(title: &str, text: &str) -> Popup {
         Popup::new(PopupKey::Summary, title, text)
@@ -83,12 +87,12 @@ mod tests {
 
     #[test]
     fn what_is_urgent_stays_if_it_can_be_answered() {
-        let check = |urgency, category, buttons: &[Button], expected: &str| {
+        let check = |urgency, category, buttons: &[Action], expected: &str| {
             let document = of(&Popup { urgency, category, buttons: buttons.to_vec(), ..popup("", "") });
             let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
             assert_eq!(scenario.unwrap_or_default(), expected, "{document}");
         };
-        let answers = &[Button::IGNORE];
+        let answers = &[Action::Ignore];
         check(Urgency::Normal, "im.received", answers, "");
         check(Urgency::Critical, "im.received", answers, "reminder");
         check(Urgency::Critical, "call.incoming", answers, "incomingCall");
@@ -97,18 +101,17 @@ mod tests {
 
     #[test]
     fn a_button_that_asks_for_a_text_has_a_field() {
-        let button = Button { input: Some("\"Text\""), ..Button::IGNORE };
-        let document = of(&Popup { buttons: vec![button], ..popup("", "") });
-        let expected = r#"<actions><input id="inline-reply" type="text" placeHolderContent="&quot;Text&quot;"/>"#
+        let document = of(&Popup { buttons: vec![Action::Reply], ..popup("", "") });
+        let expected = r#"<actions><input id="inline-reply" type="text" placeHolderContent="Write a reply"/>"#
             .to_owned()
-            + r#"<action content="Dismiss" arguments="ignore" hint-inputId="inline-reply"/></actions></toast>"#;
+            + r#"<action content="Reply" arguments="inline-reply" hint-inputId="inline-reply"/></actions></toast>"#;
         assert!(document.ends_with(&expected), "{document}");
     }
 
     #[test]
     fn actions_are_buttons_and_the_time_is_the_nearest_known() {
         let check = |timeout, expected: &str| {
-            let document = of(&Popup { timeout, buttons: vec![Button::IGNORE], ..popup("", "") });
+            let document = of(&Popup { timeout, buttons: vec![Action::Ignore], ..popup("", "") });
             assert!(document.contains(&format!("duration=\"{expected}\"")), "{document}");
             let buttons = r#"<actions><action content="Dismiss" arguments="ignore"/></actions></toast>"#;
             assert!(document.ends_with(buttons), "{document}");

@@ -29,19 +29,19 @@ use crate::{app_info, platform::windows::wide};
 const MAX_TEXT: usize = 64;
 
 thread_local! {
-    /// Of the thread that listens.
+    /// The listener of this thread.
     static LISTENER: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
 }
 
-/// Hands window messages to `listener`. Does not return once there is a window.
+/// Passes window messages to `listener`. Returns only on failure.
 ///
 /// # Errors
-/// When there can be no window.
+/// When the window cannot be created.
 pub(super) fn listen(listener: Listener) -> io::Result<()> {
     LISTENER.set(Some(Rc::new(listener)));
     let window = open()?;
     #[expect(unsafe_code, reason = "a call of the system")]
-    // SAFETY: the window is there.
+    // SAFETY: the window exists.
     if unsafe { WTSRegisterSessionNotification(window.as_ptr(), NOTIFY_FOR_THIS_SESSION) } == 0 {
         tracing::debug!("the screen lock will not be noticed: {}", io::Error::last_os_error());
     }
@@ -68,7 +68,7 @@ fn open() -> io::Result<NonNull<c_void>> {
             lpszClassName: name.as_ptr(),
             ..WNDCLASSW::default()
         };
-        // A second time in one process, the class is there already.
+        // Fails if the class is registered already, which is no problem.
         RegisterClassW(&raw const class);
         let (no_window, no_menu, no_data) = (ptr::null_mut(), ptr::null_mut(), ptr::null());
         let window = CreateWindowExW(
@@ -89,7 +89,7 @@ fn open() -> io::Result<NonNull<c_void>> {
     }
 }
 
-/// Called by Windows, on the thread of the window.
+/// Called by Windows on the thread of the window.
 #[expect(unsafe_code, reason = "Windows calls it, and it calls Windows")]
 unsafe extern "system" fn window_procedure(window: HWND, message: u32, detail: WPARAM, extra: LPARAM) -> LRESULT {
     let listener = LISTENER.with_borrow(Clone::clone);
@@ -98,7 +98,7 @@ unsafe extern "system" fn window_procedure(window: HWND, message: u32, detail: W
     answer.unwrap_or_else(|| unsafe { DefWindowProcW(window, message, detail, extra) })
 }
 
-/// The text that a message of the system points to.
+/// The text to which a `WM_SETTINGCHANGE` message points.
 pub(super) fn text(extra: LPARAM) -> String {
     let start = ptr::with_exposed_provenance::<u16>(extra.cast_unsigned());
     if start.is_null() {
