@@ -1,4 +1,4 @@
-//! The commands of the real binary, in a home of their own.
+//! The commands of the real binary, each test with a home directory of its own.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -23,10 +23,10 @@ use pushbell::{
 use serde_json::json;
 use tempfile::TempDir;
 
-/// A bare home directory, with run-time directory.
+/// An empty home directory with a runtime directory.
 struct Home(TempDir);
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -70,7 +70,7 @@ impl Home {
 }
 
 impl Ran {
-    /// What was printed, with the home's path as "~" and the program's as "pushbell".
+    /// The output, with the home directory replaced by "~" and the program's path by "pushbell".
     fn of(output: Output, home: &Home) -> Self {
         let home = home.0.path().to_str().unwrap();
         let program = env!("CARGO_BIN_EXE_pushbell");
@@ -341,7 +341,7 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     assert_eq!(Ran::of(output, &home).ended(0).err, "");
 }
 
-/// A program that runs: answers at the control socket, and notes what it was asked.
+/// A mock of the running app: answers on the control socket and records the requests.
 struct Running {
     asked: mpsc::Receiver<Request>,
     end: Option<tokio::sync::oneshot::Sender<()>>,
@@ -443,7 +443,7 @@ fn status(endpoint: SocketAddr) -> Status {
     }
 }
 
-/// An endpoint that answers one request so, and hands over its body.
+/// An endpoint that gives this answer to one request and returns the request's body.
 fn endpoint(answer: &'static str) -> (SocketAddr, thread::JoinHandle<serde_json::Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

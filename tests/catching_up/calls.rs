@@ -1,4 +1,4 @@
-//! The rooms of calls that ring, on a homeserver that answers as none should.
+//! Polling the room of a ringing call, on a homeserver that gives invalid answers.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -15,7 +15,7 @@ use crate::{
 
 const LOOK: &str = "GET /rooms/%21room/messages";
 
-/// Longer than from one look to the next.
+/// Longer than the interval between two polls.
 const SOME_LOOKS: Duration = Duration::from_secs(3);
 
 fn call() -> Value {
@@ -25,7 +25,7 @@ fn call() -> Value {
     call
 }
 
-/// The newest events of the room: these, and before them the call.
+/// Answers with the newest events of the room: these, and before them the call.
 fn events(after: &[Value]) -> (u16, Value) {
     let invite = json!({"event_id": "$call", "sender": "@bob:hs.test", "type": "m.call.invite", "content": {}});
     let chunk = [after, &[invite]].concat();
@@ -63,7 +63,7 @@ fn a_room_is_looked_at_while_its_call_rings_and_no_longer() {
     assert_eq!((look.query.as_str(), look.token.as_deref()), ("dir=b&limit=30", Some("token")));
 
     stage.pushbell.ok(&["clear"]);
-    // One may be under way.
+    // One request may be in flight.
     never_within(Duration::from_millis(300), "", || false);
     let looks = stand_in.count(LOOK);
     never_within(SOME_LOOKS, "it is looked at though nothing rings", || stand_in.count(LOOK) > looks);

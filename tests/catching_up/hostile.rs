@@ -1,4 +1,4 @@
-//! Homeservers that answer with what no client should read, or fail for a while.
+//! Homeservers with oversized or malformed answers, or with temporary failures.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::{
     stand_in::{Asked, StandIn},
 };
 
-/// The most memory that the program has had, in KiB.
+/// The process's peak memory, in KiB.
 fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Arrays in an array, so many bytes of them.
+/// Nested arrays of this size in bytes.
 fn nested_arrays(bytes: usize, deep: bool) -> Value {
     let arrays = if deep { "[".repeat(bytes) } else { format!("[{}[]]", "[],".repeat(bytes / 3)) };
     Value::String(format!("{{\"notifications\":{arrays}}}"))

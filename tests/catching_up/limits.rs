@@ -1,4 +1,4 @@
-//! Homeservers that list nothing, and such that list too much.
+//! Homeservers that list no notifications, and homeservers that list too many.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ fn session(homeserver: &StandIn) -> Session {
 
 #[test]
 fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
-    // The second is what heirs of conduwuit say whose admin has turned the list off.
+    // The second is the answer of conduwuit's successors when the admin has disabled the list.
     for errcode in ["M_UNRECOGNIZED", "M_NOT_FOUND"] {
         let homeserver = StandIn::start();
         homeserver.answer(move |answers| {
@@ -33,7 +33,7 @@ fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
         let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
         assert_eq!(set.token.as_deref(), Some("token"));
         assert_eq!(set.body["append"], true);
-        // The login finds what this desktop has left behind by its name.
+        // The login recognizes this desktop's earlier sessions by this name.
         assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
         assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
     }
@@ -115,7 +115,7 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
     let mut stage = Stage::start(&session(&homeserver));
     let asked = homeserver.asked().len();
     let pid = stage.pushbell.app().pid();
-    // By thread, how often it went to sleep.
+    // Voluntary context switches by thread.
     let switches = || -> BTreeMap<String, u64> {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
         let count = |path: std::path::PathBuf| {
@@ -126,10 +126,10 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
         };
         tasks.map(|task| count(task.path())).collect()
     };
-    // What its start and the last command have stirred comes to rest, also what other parts put off.
+    // Wait until the activity of the start and of the last command has ended, deferred work included.
     let mut last = switches();
     wait_until("it has come to rest for ten seconds", 3 * SOON, || {
-        // Over which is counted: what never wakes shows only by the time in which it does not.
+        // The measuring period: only time shows that nothing wakes up.
         std::thread::sleep(Duration::from_secs(10));
         let now = switches();
         std::mem::replace(&mut last, now.clone()) == now

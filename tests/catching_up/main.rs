@@ -1,4 +1,4 @@
-//! Catching up, with a real homeserver and with a stand-in that answers as no real one can be made to.
+//! Catching up, with a real homeserver and with a mock for answers that a real one cannot be made to give.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Tokens that have expired or were revoked.
+//! Expired and revoked tokens.
 
 use std::time::{Duration, Instant};
 
@@ -53,10 +53,10 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
         let popup = stage.desktop.notifications().wait_for_notify("the person is told", |_| true);
         assert_eq!(popup.summary, "Signed out by the homeserver");
         assert!(popup.body.contains("pushbell login @alice:hs.test"), "{popup:?}");
-        // An expired token leaves the pusher where it is.
+        // An expired token does not remove the pusher.
         assert_eq!(popup.body.contains("Pushes still come"), soft_logout, "{popup:?}");
         assert_eq!(popup.body.contains("New messages no longer come"), !soft_logout, "{popup:?}");
-        // The popup may be up before status knows.
+        // The popup may appear before the status changes.
         wait_until("status says so", SOON, || {
             stage.account_status()["signed_in"].as_str().is_some_and(|says| says.starts_with("signed out: "))
         });
@@ -140,7 +140,7 @@ fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
     }
 }
 
-/// What the homeserver lists as the account's pusher, switched on or off in another client.
+/// Lists the account's pusher, enabled or disabled as by another client.
 fn pusher(enabled: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
     move |asked| {
         let pusher = json!({
@@ -192,12 +192,12 @@ fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
     let mut is_locked = true;
     homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", false)));
     wait_until("the person is told", SOON, || {
-        // One change at a time: a lock that is over before it is looked at is none.
+        // One change at a time: a lock that ends before it is checked goes unnoticed.
         is_locked = !is_locked;
         saver.set_locked(is_locked);
         stage.titles().contains(&"Signed out by the homeserver".to_owned())
     });
-    // The popup may be up before status knows.
+    // The popup may appear before the status changes.
     wait_until("status says so", SOON, || {
         let status = stage.account_status();
         let says = status["signed_in"].as_str().unwrap();
@@ -213,7 +213,7 @@ fn a_pusher_that_is_gone_is_set_again_at_an_unlock() {
     let saver = FakeScreenSaver::start(&stage.desktop, true);
     let mut is_locked = true;
     wait_until("it is set again", SOON, || {
-        // One change at a time: a lock that is over before it is looked at is none.
+        // One change at a time: a lock that ends before it is checked goes unnoticed.
         is_locked = !is_locked;
         saver.set_locked(is_locked);
         homeserver.count("POST /pushers/set") > sets
@@ -245,7 +245,7 @@ fn a_pusher_that_was_switched_off_is_left_alone() {
     assert_eq!(stage.pushbell.status()["unread"], 3);
     assert!(!stage.titles().contains(&"Signed out by the homeserver".to_owned()));
 
-    // The person switches it on again.
+    // The user enables it again.
     homeserver.answer(|answers| answers.instead = Box::new(pusher(true)));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
     let mut is_locked = true;

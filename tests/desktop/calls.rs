@@ -1,4 +1,4 @@
-//! Calls and missed calls: a test for each sentence of the contract.
+//! Calls and missed calls: one test for each sentence of the contract.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn call(event: &str, lifetime: impl Into<Value>) -> Value {
     call
 }
 
-/// An event about the call of another event.
+/// An event that refers to the call of another event.
 fn about(event: &str, kind: &str, sender: &str, of: &str) -> Value {
     let mut push = message(event, "room", "");
     push["type"] = kind.into();
@@ -42,7 +42,7 @@ fn is_missed(app: &App, mark: usize) -> Notify {
     popup
 }
 
-/// Missed calls now, once the app has looked at all that came before.
+/// The number of missed calls after the app has processed all earlier pushes.
 fn missed_calls(app: &App) -> Value {
     app.pushbell.status()["missed_calls"].clone()
 }
@@ -130,7 +130,7 @@ fn an_answer_a_rejection_or_a_selected_answer_ends_the_ringing() {
         app.push(call(&event, 60_000));
         let popup = rings(&app, mark);
         ears.hears_ring_begin(heard);
-        // That of another call does not.
+        // An event of another call does not.
         app.push(about(&format!("other {event}"), kind, "@alice:hs.test", "nobody's"));
         app.push(about(&format!("end {event}"), kind, "@alice:hs.test", &event));
         app.withdraws(mark, popup.id());
@@ -208,7 +208,7 @@ fn a_number_of_the_server_alone_counts_once_it_has_come() {
     app.missed_calls(1);
     app.push(json!({"counts": {"unread": 2, "missed_calls": 5}}));
     app.missed_calls(5);
-    // A call that rings out here is in the server's number or will be.
+    // A call that stops ringing here is already in the server's count or will be.
     let mark = app.mark();
     app.push(call("2", 200));
     is_missed(&app, mark);
@@ -235,11 +235,11 @@ fn with_missed_calls_left_to_the_server_none_is_derived() {
 fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
     let app = App::start(DUNST, "");
     let check = |event: &str, lifetime: Value, expected: i64| {
-        // Another room: the same caller who dials again is the same call.
+        // In another room: the same caller who redials counts as the same call.
         let mut push = call(event, lifetime);
         push["room_id"] = format!("!{event}:hs.test").into();
         app.push(push);
-        // How long it rings is not shown anywhere, but the deadline is stored.
+        // The ring time is not shown anywhere, but the deadline is stored.
         let database =
             rusqlite::Connection::open_with_flags(app.pushbell.database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
         let stored: i64 = database

@@ -1,4 +1,4 @@
-//! What is heard: the right sound, once, and nothing when there should be nothing.
+//! Playback: the right sound, once, and nothing when there should be silence.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
     ears.hears_nothing(heard);
     let status = app.pushbell.status();
     assert_eq!(status["sound"]["available"], true, "{status}");
-    // Nothing of the app is connected to the server: only the recorder, and who asks.
+    // The app has no connection to the sound server: only the recorder and this query have.
     let clients = on_the_server(&app, "clients");
     assert!(clients.iter().all(|client| client.contains("pacat") || client.contains("pactl")), "{clients:#?}");
 }

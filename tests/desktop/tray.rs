@@ -1,4 +1,4 @@
-//! The icon on the panel: its pixels, its words, its menu and what a click does.
+//! The icon on the panel: its pixels, its tooltip, its menu and its clicks.
 
 use serde_json::json;
 use tiny_skia::Pixmap;
@@ -18,13 +18,13 @@ use crate::rig::{
 const PANEL: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Dunst), tray: Some(TrayHost::Xfce4Panel), ..DesktopOptions::BARE };
 
-/// The icon's pixels on the panel, once they satisfy.
+/// The icon's pixels on the panel, once they satisfy the condition.
 #[track_caller]
 fn icon(app: &App, what: &str, fits: impl Fn(&Pixmap) -> bool) -> Pixmap {
     wait_for(what, SOON, || app.desktop.tray_icon_pixels().filter(&fits))
 }
 
-/// Waits until the icon's words are these.
+/// Waits for this tooltip.
 #[track_caller]
 fn says(item: &TrayItem, words: &str) {
     let expected = format!("{}: {words}", pushbell::app_info::APP_NAME);
@@ -39,7 +39,7 @@ fn line(item: &TrayItem, label: &str) -> Option<MenuItem> {
     menu.into_iter().chain(nested).find(|item| item.label == label)
 }
 
-/// Waits until the menu has this line.
+/// Waits until the menu has this entry.
 #[track_caller]
 fn offers(item: &TrayItem, label: &str) -> MenuItem {
     wait_for(&format!("the menu offers {label:?}"), SOON, || line(item, label))
@@ -267,7 +267,7 @@ fn a_click_on_the_icon_opens_the_newest_unread_room() {
     app.pushbell.handle_matrix_links();
     let item = app.desktop.tray_item();
     icon(&app, "the icon is on the panel", |_| true);
-    // Nothing is unread: nothing happens.
+    // Nothing is unread, so nothing happens.
     item.activate();
     app.message("1", "r:hs.test", "first");
     app.message("2", "s:hs.test", "second");
@@ -322,7 +322,7 @@ fn the_icon_comes_back_with_the_session_bus() {
     app.unread(6);
     says(&app.desktop.tray_item(), "6 unread");
 
-    // Also one that comes after the start.
+    // Also one that starts after the app.
     app.pushbell.terminate();
     app.desktop.kill_bus();
     app.pushbell.run();

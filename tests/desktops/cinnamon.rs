@@ -18,7 +18,7 @@ use crate::rig::{
 const SHELL: (&str, &str, &str) = ("org.Cinnamon", "/org/Cinnamon", "org.Cinnamon");
 
 struct Cinnamon {
-    // In the order in which they have to end.
+    // Dropped in this order.
     app: App,
     _shell: Part,
     connection: zbus::Connection,
@@ -46,14 +46,14 @@ impl Cinnamon {
         pushbell.run();
         let account = pushbell.account_named("home");
         let cinnamon = Self { app: App { pushbell, account, desktop }, _shell: shell, connection };
-        // It fades in, and writes settings meanwhile.
+        // It fades in, and writes settings in the meantime.
         wait_until("the panel is in view", SOON, || {
             screen::color(&cinnamon.app.desktop.screenshot(), SIZE.0 / 2, SIZE.1 - 10) != (0, 0, 0)
         });
         cinnamon
     }
 
-    /// What a script of the shell's own language gives, as text; "" where it fails.
+    /// The result of a script in the shell's JavaScript, as text; "" if it fails.
     fn eval(&self, script: &str) -> String {
         let answer = bus::block_on(bus::call(&self.connection, SHELL, "Eval", &(script,))).expect("the shell answers");
         let json = answer[1].as_str().unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::rig::{
 };
 
 pub(super) struct PlasmaApp {
-    // In the order in which they have to end.
+    // Dropped in this order.
     pub(super) app: App,
     _plasma: Plasma,
 }
@@ -88,7 +88,7 @@ fn what_expired_on_plasma_can_still_be_clicked_in_its_list() {
     let popup = app.notifications().wait_for_notify("it is shown", |notify| notify.body == "Gone soon");
     app.desktop.at_rest("the popup is on the screen", &bare);
     wait_until("the popup is off the screen", SOON, || difference(&bare, &app.desktop.screenshot()).is_none());
-    // Of what is closed the list has no buttons any more.
+    // Closed notifications have no buttons in the list.
     let is_closed = |traffic: &Traffic| matches!(traffic, Traffic::NotificationClosed(..));
     assert!(!app.notifications().traffic().iter().any(is_closed));
     app.unread(0);

@@ -1,4 +1,4 @@
-//! XFCE, `LXQt`, MATE, and dunst with no tray at all.
+//! XFCE, `LXQt`, MATE, and dunst without a tray.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn start(notifier: Notifier, tray: Option<TrayHost>) -> App {
     app
 }
 
-/// Where the mouse is out of the way: its arrow is part of the screen.
+/// Pointer position outside of what is compared: screenshots include the pointer.
 pub(super) const ASIDE: (u32, u32) = (10, 200);
 
 /// Where a click on a popup opens the room.
@@ -34,19 +34,19 @@ enum Place {
     Button,
 }
 
-/// Where pictures are kept, if they are wanted.
+/// Where pictures are saved, if they were requested.
 pub(super) fn picture_path(name: &str) -> Option<PathBuf> {
     std::env::var_os("PUSHBELL_PICTURES").map(|directory| Path::new(&directory).join(name))
 }
 
-/// The right part of the screen, where everything is.
+/// The right part of the screen, which contains everything.
 fn right_part(image: &Pixmap) -> Pixmap {
     screen::cut(image, (SIZE.0 - PICTURE_WIDTH, 0, PICTURE_WIDTH, SIZE.1))
 }
 
 const PICTURE_WIDTH: u32 = 510;
 
-/// Keeps pictures of the screen side by side, if they are wanted.
+/// Saves pictures of the screen side by side, if they were requested.
 pub(super) fn picture(name: &str, images: &[Pixmap]) {
     let Some(path) = picture_path(&format!("desktop-{name}.png")) else { return };
     let gap = 12;
@@ -58,7 +58,7 @@ pub(super) fn picture(name: &str, images: &[Pixmap]) {
     canvas.save_png(path).expect("the directory is there");
 }
 
-/// Popups: their text as it was sent, one in place of the other, withdrawn; a click of the mouse opens the room.
+/// Checks that popups show the text as sent, are replaced and withdrawn, and that a click opens the room.
 fn popups_work(app: &App, place: Place) {
     let bare = app.desktop.screenshot();
     let mut first = message("1", "r:hs.test", "Dinner at <b>eight</b> & bring _wine_");
@@ -102,7 +102,7 @@ fn popups_work(app: &App, place: Place) {
     app.unread(0);
 }
 
-/// The badge on the panel, its tooltip and its menu on the screen.
+/// Checks the badge on the panel, its tooltip and its menu.
 fn tray_works(app: &App) {
     let item = app.desktop.tray_item();
     let icon = |what: &str, fits: &dyn Fn(&Pixmap) -> bool| {
@@ -129,7 +129,7 @@ fn tray_works(app: &App) {
     app.unread(0);
 }
 
-/// What the picture shows: a message, a mention, the badge and the menu.
+/// Takes a picture of a message, a mention, the badge and the menu.
 fn take_picture(app: &App, name: &str) {
     let bare = app.desktop.screenshot();
     let mut talk = message("talk", "k:hs.test", "Dinner at eight & bring wine");

@@ -1,4 +1,4 @@
-//! A control socket that cannot be made at its usual place, or nowhere; and commands that wait.
+//! A control socket whose usual place, or any place, is not writable; and commands that wait.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     rig::{Desktop, DesktopOptions, Pushbell, SOON, pushbell::message},
 };
 
-/// What a status has to say where the socket is at another place.
+/// Checks what a status prints when the socket is at another place.
 fn is_elsewhere(pushbell: &Pushbell, words: &str) {
     let problems = pushbell.status()["problems"].to_string();
     let place = pushbell.data_directory().join("control.sock");
@@ -22,7 +22,7 @@ fn is_elsewhere(pushbell: &Pushbell, words: &str) {
     Report::of(pushbell).has("fault", "pushbell", &["it is at", words]);
 }
 
-/// Where its run-time directory would have the app's socket.
+/// The usual place of the app's socket in its runtime directory.
 fn usual_place(pushbell: &Pushbell) -> PathBuf {
     let runtime = pushbell.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set");
     Path::new(&runtime.1).join(app_info::DIRECTORY_NAME).join("control.sock")
@@ -34,7 +34,7 @@ fn an_unusable_runtime_directory_does_not_block_commands() {
     let usual = desktop.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set").1.clone();
     let long = Path::new(&usual).join("x".repeat(120));
     fs::create_dir(&long).unwrap();
-    // Nobody, not even root, can make anything in /proc/sys.
+    // Nobody, not even root, can create anything in /proc/sys.
     for runtime in ["/proc/sys", long.to_str().unwrap()] {
         let mut pushbell = Pushbell::prepare(&desktop, "");
         pushbell.set_env("XDG_RUNTIME_DIR", runtime);
@@ -91,7 +91,7 @@ fn without_any_place_for_a_socket_the_app_runs_and_says_so() {
     assert!(status.stderr.contains("without a control socket"), "{status:?}");
     let report = Report::of(&pushbell);
     report.has("fault", "pushbell", &["control.sock", "its log says why", "End that process"]);
-    // What needs no answer works.
+    // Commands that need no answer work.
     pushbell.ok(&["account", "add", "other"]);
     assert!(pushbell.ok(&["run"]).contains("already running"));
     assert_eq!(pushbell.terminate(), Some(0));
@@ -119,7 +119,7 @@ fn many_who_wait_for_a_push_leave_room_for_other_commands() {
         BufReader::new(client).read_line(&mut line).unwrap();
         line
     };
-    // The last ones are told at once that they are too many.
+    // The excess clients are refused at once.
     for client in waiting.split_off(8) {
         assert!(answer(client).contains("too many commands wait"));
     }

@@ -1,4 +1,4 @@
-//! The way to us: every wrong `public_url`, made for real on loopback.
+//! Reachability: every wrong `public_url`, set up for real on loopback.
 
 use crate::{
     report::Report,
@@ -8,7 +8,7 @@ use crate::{
 
 const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
 
-/// The doctor's report once the running app has this address.
+/// The doctor's report once the running app uses this address.
 #[track_caller]
 fn report(pushbell: &Pushbell, public_url: &str) -> Report {
     pushbell.configure(&format!("[server]\npublic_url = \"{public_url}\""));
