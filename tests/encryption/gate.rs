@@ -1,4 +1,4 @@
-//! A way to a homeserver that can be cut.
+//! A proxy before a homeserver that can fail in several ways.
 
 use std::{io, net::Ipv4Addr};
 
@@ -16,21 +16,21 @@ use tokio::{
 
 use crate::rig::bus;
 
-/// What becomes of requests.
+/// What happens to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Open,
-    /// Those whose path has this in it are answered with a fault.
+    /// Requests with this in their path are answered with an error.
     Fails(&'static str),
-    /// The same, but that the homeserver gets them: its answers are lost.
+    /// The same, but the homeserver receives them: only its answers are lost.
     Loses(&'static str),
-    /// None is answered until the way changes.
+    /// No request is answered until the mode changes.
     Hangs,
-    /// Connections end at once.
+    /// Connections are closed at once.
     Cut,
 }
 
-/// It stands before a homeserver, on a port of its own.
+/// The proxy before a homeserver, on a port of its own.
 pub(crate) struct Gate {
     pub(crate) port: u16,
     way: watch::Sender<Way>,
@@ -45,7 +45,7 @@ impl Gate {
             while let Ok((stream, _)) = listener.accept().await {
                 let ways = ways.clone();
                 let service = service_fn(move |request| pass(request, homeserver, ways.clone()));
-                // One that is cut ends with an error.
+                // A connection that is cut ends with an error.
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
@@ -59,7 +59,7 @@ impl Gate {
     }
 }
 
-/// What the homeserver answers, if the request gets there.
+/// Forwards the request and returns the homeserver's answer.
 async fn pass(
     request: Request<Incoming>,
     homeserver: u16,
@@ -75,7 +75,7 @@ async fn pass(
             return Ok(answer);
         }
         Way::Hangs => {
-            // The gate is gone when the test ends.
+            // The proxy is dropped when the test ends.
             let _ = ways.changed().await;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -86,7 +86,7 @@ async fn pass(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    // What is under way when the way is cut ends too.
+    // Requests in flight fail too when connections are cut.
     let cut = ways.wait_for(|way| matches!(way, Way::Cut | Way::Hangs));
     tokio::select! {
         answer = sender.send_request(request) => match answer {

@@ -1,4 +1,4 @@
-//! Encrypted messages, with a real homeserver and other clients that encrypt.
+//! Encrypted messages, with a real homeserver and other encrypting clients.
 #![cfg(all(target_os = "linux", feature = "encryption"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![recursion_limit = "512"]

@@ -1,4 +1,4 @@
-//! The homeserver is slow, fails or is not there.
+//! The homeserver is slow, failing or unreachable.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Scene {
-    /// Alice signs in by a way that can be cut.
+    /// Alice signs in through a proxy that can fail.
     pub(crate) fn behind_gate() -> (Self, Gate) {
         let (gate, mut scene) = (Gate::before(SYNAPSE.port), Self::new());
         scene.homeserver = format!("http://127.0.0.1:{}", gate.port);
@@ -28,7 +28,7 @@ fn nothing_is_lost_while_the_homeserver_does_not_answer() {
     scene.says(&known, "Before.");
     for (number, way) in [Way::Fails("/"), Way::Hangs, Way::Cut].into_iter().enumerate() {
         gate.set(way);
-        // With a known key nobody is asked.
+        // With a known key no request is made.
         let known = format!("Known, {number}.");
         let event = scene.bob.write(&scene.room, &scene.alice, &known);
         scene.says(&event, &known);
@@ -66,12 +66,12 @@ fn a_backup_that_cannot_be_asked_about_counts_as_it_was() {
     wait_until("it was asked in vain", SOON, || not_asked(&scene) > before + 1);
     assert_eq!(scene.account("it is known", |account| account["verified"] == true)["key_backup"], true);
 
-    // It is replaced meanwhile, which is seen as soon as it can be.
+    // The backup is replaced in the meantime, which is noticed as soon as possible.
     usual.set_up_backup(&recovery_key);
     gate.set(Way::Open);
     scene.popup(mark, "The key backup was reset");
     scene.account("the backup is no longer used", |account| account["key_backup"] == false);
-    // What is known stays known without the homeserver, also at the next start.
+    // What is known stays known without the homeserver, also after a restart.
     gate.set(Way::Fails("/room_keys/version"));
     let before = not_asked(&scene);
     scene.pushbell.restart();

@@ -1,4 +1,4 @@
-//! The README's pictures, if they are wanted (`PUSHBELL_PICTURES=docs/images`): messages of encrypted rooms on a desktop.
+//! The README's pictures of encrypted messages on a desktop, if they are requested (`PUSHBELL_PICTURES=docs/images`).
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use crate::{
 };
 
 const SIZE: (u32, u32) = (880, 560);
-/// The right part of the screen has all of it.
+/// The right part of the screen contains everything.
 const WIDTH: u32 = 510;
-/// Where the mouse is out of the way: its arrow is part of the screen.
+/// Pointer position outside of the picture: screenshots include the pointer.
 const ASIDE: (u32, u32) = (10, 200);
 
 fn save(image: &Pixmap, path: PathBuf) {
@@ -22,7 +22,7 @@ fn save(image: &Pixmap, path: PathBuf) {
     screen::with_wallpaper(&part).save_png(path).unwrap();
 }
 
-/// Somebody in an encrypted room with Alice, of this name if it has one.
+/// A user in an encrypted room with Alice. The room has this name, if any.
 fn joined(scene: &Scene, name: &str, room_name: Option<&str>) -> (Client, String) {
     let user = SYNAPSE.register(&name.to_lowercase().replace(' ', "-"), name);
     let mut options =

@@ -1,4 +1,4 @@
-//! The session becomes a verified one.
+//! Verifying the session.
 
 use std::{thread, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     scene::{SYNAPSE, Scene},
 };
 
-/// Waits until the app takes the popup back.
+/// Waits until the app withdraws the popup.
 fn is_taken_back(scene: &Scene, popup: &Notify) {
     let closes = |traffic: &Traffic| (*traffic == Traffic::CloseNotification(popup.id())).then_some(());
     scene.desktop.notifications().wait("the popup is taken back", SOON, closes);
@@ -55,7 +55,7 @@ fn a_login_verifies_with_a_recovery_key_from_a_file() {
     assert_eq!(scene.account("it is verified", |account| account["verified"] == true)["verified"], json!(true));
 }
 
-/// Alice's usual client, with an identity and Bob, who writes to verified sessions alone; and her recovery key.
+/// Alice's other client with a cross-signing identity, Bob sending only to verified sessions, and her recovery key.
 fn strict(scene: &mut Scene) -> (Client, String) {
     let usual = Client::new(&SYNAPSE, &scene.alice);
     let recovery_key = usual.set_up_identity();
@@ -64,7 +64,7 @@ fn strict(scene: &mut Scene) -> (Client, String) {
     (usual, recovery_key)
 }
 
-/// Waits for the emoji on the terminal; whether they are those of the other side.
+/// Waits for the emoji on the terminal; returns whether they match the other side's.
 fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
     for emoji in sas.emoji().unwrap() {
         terminal.expect(&format!("{}  {}", emoji.symbol, emoji.description));
@@ -93,7 +93,7 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     terminal.expect("Read the account's key backup too");
-    // The machine wants the identity's keys as well by now.
+    // By now the crypto library also wants the keys of the identity.
     usual.sync();
     assert!(!usual.has_received("m.secret.request"));
     terminal.type_line("y");
@@ -156,7 +156,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     let _stays = scene.takes_texts();
     let saver = FakeScreenSaver::start(&scene.desktop, false);
     saver.set_locked(true);
-    // Nothing else has it look.
+    // Nothing else triggers a check.
     let is_quiet = || {
         let syncs = scene.syncs();
         thread::sleep(Duration::from_secs(5));
@@ -165,7 +165,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     wait_until("it no longer syncs", 2 * SOON, is_quiet);
     let mark = scene.mark();
     let request = usual.ask_to_verify(&scene.own_device());
-    // It looks when somebody is there.
+    // It checks when the user is present.
     saver.set_locked(false);
     let popup = scene.popup(mark, "asks to verify Pushbell");
     assert!(popup.body.contains("pushbell verify"), "{popup:?}");
@@ -222,7 +222,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     usual.back_up();
     std::fs::write(scene.file("key"), &recovery_key).unwrap();
     scene.line(&event, "it is listed", |line| line["body"] == "Encrypted message");
-    // Verified alone, it does not have the backup's key.
+    // Verified only; it does not have the backup's key.
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     let unused = scene.account("it is verified", |account| account["verified"] == true);
     assert_eq!(unused["key_backup"], Value::Null);
@@ -230,7 +230,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     scene.account("the backup is used", |account| account["key_backup"] == true);
     scene.says(&event, "Only for the usual client.");
 
-    // One that comes later, whose key is in the backup alone.
+    // A later message whose key is only in the backup.
     scene.bob.rotate(&scene.room);
     let content = json!({"msgtype": "m.text", "body": "Later."});
     let (ciphertext, keys) = scene.bob.encrypt(&scene.room, &scene.alice, "m.room.message", &content);
@@ -242,7 +242,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     scene.says(&later, "Later.");
     scene.popup(mark, "Later.");
 
-    // The backup is replaced. What the message before has caused may still look at it, and see that at once.
+    // The backup is replaced. The previous message may still trigger a check and so notice it at once.
     let mark = scene.mark();
     usual.set_up_backup(&recovery_key);
     scene.bob.rotate(&scene.room);
@@ -259,7 +259,7 @@ fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
     let mut scene = Scene::new();
     let (usual, recovery_key) = strict(&mut scene);
     usual.set_up_backup(&recovery_key);
-    // In its place, one of the homeserver's own.
+    // Replaced by one of the homeserver's own.
     Client::new(&SYNAPSE, &scene.alice.sign_in_again()).make_unsigned_backup();
     std::fs::write(scene.file("key"), &recovery_key).unwrap();
     scene.login(&[]);
@@ -316,7 +316,7 @@ fn a_reset_of_the_identity_is_told_and_mended() {
     let mark = scene.mark();
     let other = Client::new(&SYNAPSE, &scene.alice.sign_in_again());
     std::fs::write(scene.file("key"), other.set_up_identity()).unwrap();
-    // Whatever comes encrypted has the session look.
+    // Any encrypted event triggers a check.
     scene.bob.excludes_insecure_devices = false;
     scene.bob.rotate(&scene.room);
     scene.bob.write(&scene.room, &scene.alice, "Look.");

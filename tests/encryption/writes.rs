@@ -1,4 +1,4 @@
-//! What is written into encrypted rooms from popups.
+//! Writing into encrypted rooms from popups.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use crate::{
 };
 
 impl Scene {
-    /// The room's events by Alice, newest first; none of the room's state.
+    /// The room's events by Alice, newest first, without state events.
     fn by_alice(&self, room: &str) -> Vec<Value> {
         let page = self.bob.user.request(&Method::GET, &format!("rooms/{room}/messages?dir=b&limit=30"), &Value::Null);
         let events = page["chunk"].as_array().cloned().unwrap_or_default().into_iter();
         events.filter(|event| event["sender"] == self.alice.id && event.get("state_key").is_none()).collect()
     }
 
-    /// What Alice has written last in the room, as Bob reads it.
+    /// Alice's latest message in the room, as decrypted by Bob.
     pub(crate) fn bob_reads(&self, already: usize) -> Value {
         let what = "Alice has written";
         let event = wait_for(what, SOON, || Some(self.by_alice(&self.room)).filter(|all| all.len() > already));
@@ -57,7 +57,7 @@ fn an_encrypted_reply_is_sent_once_or_given_back_though_it_is_killed() {
     scene.login(&[]);
     let clock = Clock::of(&mut scene.pushbell);
     let fake = scene.takes_texts();
-    // Bob asks, Alice replies, the answers to that are lost, and the app is killed.
+    // Bob asks, Alice replies, the answers to her requests are lost, and the app is killed.
     let reply = |scene: &mut Scene, question: &str, answer: &str| {
         let (mark, before) = (scene.mark(), scene.requests(SEND));
         scene.bob.write(&scene.room, &scene.alice, question);
@@ -91,7 +91,7 @@ fn who_has_left_cannot_read_the_next_reply() {
     scene.bob.user.invite(&scene.room, &carol.user);
     carol.user.join(&scene.room);
     let fake = scene.takes_texts();
-    // Which key each reply is encrypted with, newest last.
+    // The session ID of the key that encrypts each reply, newest last.
     let mut keys = Vec::new();
     for number in 0..3 {
         if number == 2 {

@@ -1,4 +1,4 @@
-//! What HTTP allows, and what it does not.
+//! Valid and invalid HTTP framing.
 
 use pushbell::http::Limits;
 use tokio::io::AsyncWriteExt as _;
@@ -100,7 +100,7 @@ async fn a_client_that_has_said_all_it_will_say_gets_its_answers() {
         client.send(&request("POST", PATH, &push(KNOWN)).repeat(requests)).await;
         client.stream.shutdown().await.unwrap();
         server.recording.has_begun(requests).await;
-        // By then the server has seen the end of what the first client sends.
+        // By then the server has received the end of what the first client sent.
         assert_eq!(server.push(&["stranger"]).await.status, 200);
         server.recording.set(Mood::Works);
         for _ in 0..requests {
@@ -153,7 +153,7 @@ async fn chunks_without_end_are_read_only_so_far() {
     while sent < 64 * 1024 * 1024 && client.stream.write_all(&chunk).await.is_ok() {
         sent += chunk.len();
     }
-    // The limit, what is discarded so that the answer arrives, and what both systems hold in their buffers.
+    // The limit, what is discarded so that the answer arrives, and the socket buffers on both sides.
     assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
     assert_eq!(server.push(KNOWN).await.status, 200);
     assert_eq!(server.recording.count(), 1);
@@ -169,10 +169,10 @@ async fn a_refusal_reaches_a_client_that_sends_on() {
     }
 }
 
-/// Sends that, and expects a 4xx in JSON or none of an answer, and the connection's end.
+/// Sends these bytes, and expects a 4xx in JSON or no answer, and the end of the connection.
 async fn refused(server: &Server, bytes: &[u8]) -> Option<u16> {
     let mut client = server.connect().await;
-    // The connection may be closed before all is sent.
+    // The connection may be closed before everything is sent.
     client.stream.write_all(bytes).await.ok();
     client.stream.shutdown().await.ok();
     let answer = client.try_answer("POST").await;

@@ -1,4 +1,4 @@
-//! Shutting down, and clients that leave.
+//! Shutting down, and clients that disconnect.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who takes too long or too much.
+//! Time and size limits.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::{Client, Mood, PATH, Server, push, request, soon};
 const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
 
-/// What comes before the end of a connection that was sent this, and how long that took.
+/// Sends these bytes; returns everything received until the end of the connection, and how long that took.
 async fn end_after(server: &Server, bytes: &[u8]) -> (Vec<u8>, Duration) {
     let mut client = server.connect().await;
     let start = Instant::now();
@@ -42,7 +42,7 @@ async fn a_body_that_does_not_come_is_cut_off() {
     assert_eq!(server.recording.count(), 0);
 }
 
-/// Sends that, and then a byte every now and then; how long until the connection's end.
+/// Sends these bytes, and then one byte at a time; returns how long the connection lasted.
 async fn dribbles(server: &Server, begun: &[u8]) -> Duration {
     let mut client = server.connect().await;
     let start = Instant::now();
@@ -159,7 +159,7 @@ async fn unfinished_bodies_make_room_for_a_whole_one() {
     assert_eq!(stuck[0].end().await, b"");
 }
 
-/// A connection that comes from this address of the loopback network.
+/// A connection from this address of the loopback network.
 #[cfg(target_os = "linux")]
 async fn connect_from(source: [u8; 4], server: std::net::SocketAddr) -> Client {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -188,7 +188,7 @@ async fn a_flood_from_one_address_closes_no_fresh_connection_of_another() {
             open.push_back(connect_from(FLOOD, address).await);
             if open.len() > 2 * limits.connections {
                 open.pop_front();
-                // More than there is room for have come, and more come all the time.
+                // More connections than the limit have arrived, and more keep arriving.
                 if let Some(flooded) = flooded.take_if(|_| number >= 3_000) {
                     flooded.send(()).unwrap();
                 }

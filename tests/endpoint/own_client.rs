@@ -1,4 +1,4 @@
-//! The client that our own commands use.
+//! The HTTP client that our own commands use.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -45,7 +45,7 @@ async fn it_takes_no_answer_that_is_not_pushbells() {
             while !request.ends_with(b"{}") {
                 stream.read_buf(&mut request).await.unwrap();
             }
-            // It may not care for all of it.
+            // The client may not read all of it.
             stream.write_all(answer).await.ok();
         };
         tokio::join!(post("http", address, "/path", b"{}".to_vec(), PATIENCE), server).0

@@ -37,7 +37,7 @@ const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
 const HOST: &str = "push.example.org";
 
-/// Who vouches for certificates.
+/// A certificate authority.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -47,7 +47,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A new certificate for this host, in force.
+    /// Installs a new certificate for this host.
     fn certify(&self, tls: &Tls, host: &str) {
         let params = CertificateParams::new([host.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -85,7 +85,7 @@ fn name(host: &str) -> ServerName<'static> {
     ServerName::try_from(host.to_owned()).unwrap()
 }
 
-/// A server with a certificate for [`HOST`].
+/// A TLS server with a certificate for [`HOST`].
 async fn secure(limits: Limits) -> (Server, Tls, Authority) {
     let (server, tls, authority) = (Server::with(limits).await, Tls::new().unwrap(), Authority::new());
     authority.certify(&tls, HOST);
@@ -93,7 +93,7 @@ async fn secure(limits: Limits) -> (Server, Tls, Authority) {
     (server, tls, authority)
 }
 
-/// A push over the connection; whether it was taken.
+/// Sends a push over the connection; returns whether it was accepted.
 async fn pushes(stream: &mut TlsStream<TcpStream>) -> bool {
     let asked = async {
         stream.write_all(&request("POST", PATH, &push(KNOWN))).await?;
@@ -104,7 +104,7 @@ async fn pushes(stream: &mut TlsStream<TcpStream>) -> bool {
     soon(asked).await.unwrap_or(false)
 }
 
-/// What a client that speaks no TLS gets back for this.
+/// The answer to a client that sends these bytes without TLS.
 async fn told(server: &Server, bytes: &[u8]) -> String {
     let mut client = server.connect().await;
     client.send(bytes).await;
@@ -187,7 +187,7 @@ async fn what_is_no_handshake_ends_the_connection() {
     let (server, _, authority) = secure(Limits::default()).await;
     told(&server, b"\x16\x03\x01\x00\x05hello and more").await;
     told(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
-    // A hello of 16 MiB that comes in records, as it may: memory would be held for it.
+    // A ClientHello of 16 MiB split over records, as TLS allows: it would be buffered in memory.
     let record =
         |content: &[u8]| [&[0x16, 3, 3], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat();
     let mut endless = record(&[&[1, 0xff, 0xff, 0xff][..], &[0; 4000]].concat());

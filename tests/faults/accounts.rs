@@ -1,4 +1,4 @@
-//! `accounts.toml` is missing, unreadable or damaged: no pushkey that may be known is ever rejected.
+//! `accounts.toml` is missing, unreadable or damaged: a pushkey that may be known is never rejected.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The body for a pushkey that no account has.
+/// The body of a push for an unknown pushkey.
 fn for_a_stranger(app: &App) -> Value {
     let stranger = Account { pushkey: "nobody's".to_owned(), ..app.account.clone() };
     address(&stranger, message("$stranger", "room"))
@@ -52,7 +52,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             let answer = app.pushbell.post(for_a_stranger(&app).to_string());
             assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{fault}");
             let answer = app.pushbell.post(known.to_string());
-            // Those that were known still are. After a start, nobody can tell.
+            // Known pushkeys remain known while the app runs. After a start they are unknown.
             assert_eq!(answer.status, if is_running { 200 } else { 503 }, "{fault}: {answer:?}");
             assert!(!answer.body.contains(&app.account.pushkey), "{answer:?}");
             let problems = app.pushbell.status()["problems"].to_string();
@@ -79,7 +79,7 @@ fn what_changes_while_it_starts_is_taken_up() {
     fs::copy(&path, &with_added).expect("it is ours");
     app.pushbell.ok(&["account", "remove", "added"]);
     let without = fs::read_to_string(&path).expect("the accounts are there");
-    // A pipe shows when the accounts are read, and holds the start up meanwhile.
+    // A FIFO shows when the accounts are read, and blocks the start until then.
     fs::remove_file(&path).expect("it is ours");
     assert!(Command::new("mkfifo").arg(&path).status().expect("it is installed").success());
 
@@ -127,7 +127,7 @@ fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
         let doctor = app.pushbell.command(&["doctor"]);
         assert!(doctor.code == 1 && doctor.stdout.contains("account list --accept"), "{doctor:#?}");
 
-        // Any command that writes accounts accepts them, and so does one that says so.
+        // Any command that writes accounts accepts the current file, and so does one that says so.
         if is_running {
             app.pushbell.ok(&["account", "list", "--accept"]);
         } else {
@@ -170,7 +170,7 @@ fn a_killed_account_add_leaves_no_copy_of_the_pushkeys() {
         files.filter(|file| fs::read(file.path()).is_ok_and(|text| has_pushkey(&text))).count()
     };
     assert_eq!(copies(), 1);
-    // The system kills who writes more than 1 KiB into a file.
+    // The system kills a process that writes more than 1 KiB into a file.
     let limited = ["/bin/sh", "-c", r#"ulimit -f 2; exec "$0" "$@""#];
     let killed = app.pushbell.command_under(&limited, &["account", "add", "sixth"]);
     assert_eq!((killed.code, copies()), (-1, 2), "{killed:#?}");

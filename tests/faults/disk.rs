@@ -11,13 +11,13 @@ use crate::{
     rig::{SOON, process::Part, pushbell::address, small_disk::SmallDisk, wait_until},
 };
 
-/// Runs the app with its data on the disk.
+/// Runs the app with its data on this disk.
 fn run_on(disk: &SmallDisk, app: &mut App) {
     let inside = disk.inside();
     app.pushbell.launch_under(&inside.iter().map(String::as_str).collect::<Vec<_>>(), &["run"]);
 }
 
-/// The events on it, of a sound database; the app does not run.
+/// The events in the database on the disk, which must be intact; the app must not be running.
 fn recorded_on(disk: &SmallDisk) -> Vec<String> {
     let (_directory, database) = disk.copy_of_database();
     assert_eq!(integrity(&database), "ok");
@@ -35,7 +35,7 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
     app.shows(0, "text $before");
     app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
     disk.fill();
-    // What there is room for is taken still: closing and opening the database makes some.
+    // Pushes that fit are still accepted: closing and reopening the database frees some space.
     let (mut taken, mut refused, mut number) = (Vec::new(), 0, 0);
     while refused < 20 {
         let event = format!("$full{number}");
@@ -62,7 +62,7 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
         !status["problems"].to_string().contains("full") && status["inbox"]["unshown"] == 0
     });
 
-    // Also when it starts.
+    // Also at the start.
     app.pushbell.terminate();
     disk.fill();
     run_on(&disk, &mut app);
@@ -109,7 +109,7 @@ fn a_write_or_a_sync_that_fails_puts_pushes_off_until_they_succeed() {
     {
         let before = format!("$before{number}");
         app.push(message(&before, "room"));
-        // A tracer that has the calls fail, for as long as it is attached.
+        // strace makes the system calls fail for as long as it is attached.
         let mut tracer = Command::new("strace");
         tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);
         tracer.arg("-e").arg(format!("trace={call}")).arg("-e").arg(format!("inject={call}:error={error}"));

@@ -1,4 +1,4 @@
-//! `kill -9` at any moment.
+//! `kill -9` at random moments.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use crate::{app::App, rig::DesktopOptions};
 
 const ROUNDS: u32 = 50;
 
-/// Moments by chance. Which they were is printed when the test fails.
+/// Random delays. The seed is printed when the test fails.
 struct Chance(u64);
 
 impl Chance {
@@ -22,7 +22,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// Up to this many milliseconds.
+    /// A delay of up to this many milliseconds.
     fn milliseconds(&mut self, most: u64) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -82,7 +82,7 @@ fn a_popup_comes_again_only_if_it_was_killed_between_the_popup_and_its_record() 
         app.pushbell.run();
         app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
     }
-    // The text of a room's popup names its newest message.
+    // The text of a room's popup contains its newest message.
     let mut shown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for notify in app.notifications().all() {
         if matches!(notify.answer, Some(Ok(_)))

@@ -1,4 +1,4 @@
-//! Pushes from many senders at once, each sent again until it is accepted, as homeservers do.
+//! Pushes from many concurrent senders, each retried until it is accepted, as homeservers do.
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +28,7 @@ pub(crate) fn message(event: &str, room: &str) -> Value {
     })
 }
 
-/// What senders know.
+/// State shared by the senders.
 #[derive(Default)]
 struct Ledger {
     accepted: Mutex<BTreeSet<String>>,
@@ -36,7 +36,7 @@ struct Ledger {
     is_over: AtomicBool,
 }
 
-/// Senders that go on until they are stopped, whatever becomes of the app.
+/// Senders that continue until they are stopped, even if the app dies.
 pub(crate) struct Load {
     ledger: Arc<Ledger>,
     senders: Vec<JoinHandle<()>>,
@@ -55,12 +55,12 @@ impl Load {
         Self { ledger, senders }
     }
 
-    /// The events that were answered with 200 so far.
+    /// The events answered with 200 so far.
     pub(crate) fn accepted(&self) -> BTreeSet<String> {
         self.ledger.accepted.lock().expect("no holder panics").clone()
     }
 
-    /// Waits until all senders have got their last 200; every event there was.
+    /// Stops after every sender's current push is answered with 200; returns all events.
     pub(crate) fn stop(self) -> BTreeSet<String> {
         self.ledger.is_over.store(true, Ordering::SeqCst);
         for sender in self.senders {
@@ -84,7 +84,7 @@ fn send(ledger: &Ledger, port: u16, account: &Account, rooms: u32) {
                     break;
                 }
                 Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
-                // The app is not there.
+                // The app is not running.
                 Err(_) => thread::sleep(std::time::Duration::from_millis(5)),
             }
         }
@@ -92,7 +92,7 @@ fn send(ledger: &Ledger, port: u16, account: &Account, rooms: u32) {
     }
 }
 
-/// The events in the database, in order, as another program reads it.
+/// The events in the database, in order, as read by another process.
 pub(crate) fn recorded(database: &Path) -> Vec<String> {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
     db.busy_timeout(crate::rig::SOON).expect("it is open");
@@ -100,7 +100,7 @@ pub(crate) fn recorded(database: &Path) -> Vec<String> {
     query.query_map([], |row| row.get(0)).expect("it is readable").map(|event| event.expect("a text")).collect()
 }
 
-/// What SQLite says about the database's soundness.
+/// The result of SQLite's integrity check.
 pub(crate) fn integrity(database: &Path) -> String {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
     db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is readable")

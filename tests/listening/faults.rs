@@ -1,4 +1,4 @@
-//! What stands between answers in the homeserver's place, or the session ends: nothing is lost, and nothing comes twice.
+//! A proxy answers in place of the homeserver, or the session ends: nothing is lost, and nothing is shown twice.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost
     let mut scene = Scene::listening_behind(&BLOCKED, between.port);
     wait_for_one_connection(&mut scene, &between);
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many requests"}"#;
-    // What is answered, and the shortest time until it is asked again.
+    // Each answer with the minimum delay until the next request.
     let answers = [
         (answer(429, "", limited), 0.35),
         (answer(429, "Retry-After: 3\r\n", limited), 3.0),
@@ -40,7 +40,7 @@ fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost
         wait_until("it is tried again, and again", SOON, || between.asked(SYNC).len() >= before + 3);
         let times = between.asked(SYNC)[before..].to_vec();
         let pauses = [times[1] - times[0], times[2] - times[1]];
-        // Each pause is at most a quarter shorter than twice the one before.
+        // With jitter, each delay is at least three quarters of twice the previous one.
         let shortest = [shortest, f64::max(shortest, 0.7)].map(Duration::from_secs_f64);
         assert!(pauses[0] >= shortest[0] && pauses[1] >= shortest[1], "{title}: {pauses:?}");
         between.behave(|_, _| Act::Pass);

@@ -1,4 +1,4 @@
-//! The app is killed while it takes over what a held sync has brought.
+//! The app is killed while it processes the answer to a long-polling sync.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -16,10 +16,10 @@ use crate::{
 
 #[test]
 fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over() {
-    /// What has happened when it is killed, and how many milliseconds later. An answer with a message's key comes before
-    /// the one with the message: the first is here, its key and token are being kept; what the second stands for is
-    /// fetched, is in the inbox, is decrypted and shown; the next sync is held.
     const LIST: &str = "/v3/notifications?";
+    /// Steps after which the app is killed, each with a delay in milliseconds. An answer with a message's room key
+    /// comes before the one with the message: the key arrives and is stored with the sync token; the details of the
+    /// message are fetched, it is in the inbox, it is decrypted and shown; the next sync is pending.
     const STEPS: [(Stage, &str, [u64; 5]); 5] = [
         (Stage::Answered, SYNC, [0, 10, 40, 80, 160]),
         (Stage::Asked, LIST, [0, 2, 5, 10, 25]),
@@ -61,7 +61,7 @@ fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over()
         scene.pushbell.kill9();
         between.behave(|_, _| Act::Pass);
         scene.pushbell.run();
-        // Before another message comes, which would have all of them listed.
+        // Check before the next message, which would cause a listing of all of them.
         wait_until(&format!("what was killed {step} is read"), SOON, || {
             let is_it = |line: &Value| line["event_id"] == *event && line["body"] == *text;
             scene.pushbell.history_of(300).iter().any(is_it)

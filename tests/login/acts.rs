@@ -1,4 +1,4 @@
-//! Buttons of popups, and what the homeserver then knows.
+//! Popup buttons, and their effects on the homeserver.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -10,7 +10,7 @@ use crate::{
     scene::{SYNAPSE, Scene, by_way_of},
 };
 
-/// Alice signed in, her program running, before a service that shows buttons.
+/// Alice signed in, with the running app and a notification service that shows buttons.
 fn signed_in(config: &str) -> (Scene, FakeNotifications) {
     signed_in_to(Scene::new(), config)
 }
@@ -25,7 +25,7 @@ fn signed_in_to(mut scene: Scene, config: &str) -> (Scene, FakeNotifications) {
 }
 
 impl Scene {
-    /// The id of the popup that says this.
+    /// The ID of the popup with this text.
     #[track_caller]
     fn popup(&self, text: &str) -> u32 {
         let says =
@@ -33,7 +33,7 @@ impl Scene {
         self.desktop.notifications().wait_for_notify(text, says).id()
     }
 
-    /// All that there is for Alice now: the same request is answered from a cache for two minutes.
+    /// An initial sync for Alice. Synapse caches the answer to the same request for two minutes.
     fn sync(&self) -> Value {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let timeout = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -56,13 +56,13 @@ impl Scene {
             .collect()
     }
 
-    /// How many replies wait to be sent.
+    /// The number of replies waiting to be sent.
     fn waiting(&self) -> i64 {
         let database = rusqlite::Connection::open(self.pushbell.database()).unwrap();
         database.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap()
     }
 
-    /// What Alice's account data of the room says under this name.
+    /// Alice's account data of this type in the room.
     fn room_data(&self, name: &str) -> Value {
         let sync = self.sync();
         let events = sync["rooms"]["join"][&self.room]["account_data"]["events"].as_array().cloned();
@@ -70,7 +70,7 @@ impl Scene {
         found.map_or(Value::Null, |event| event["content"].clone())
     }
 
-    /// Alice's receipts in the room: for each kind its event.
+    /// Alice's receipts in the room: kind and event ID.
     fn receipts(&self) -> Vec<(String, String)> {
         let sync = self.sync();
         let events = sync["rooms"]["join"][&self.room]["ephemeral"]["events"].as_array().cloned().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Scene {
         of_type.map(|event| (event["sender"].as_str().unwrap().to_owned(), event["content"].clone())).collect()
     }
 
-    /// The texts that Alice has written there, newest first.
+    /// The texts that Alice has sent to the room, newest first.
     fn written(&self) -> Vec<String> {
         let messages = self.events("m.room.message").into_iter().filter(|(sender, _)| *sender == self.alice.id);
         messages.map(|(_, content)| content["body"].as_str().unwrap().to_owned()).collect()
@@ -107,7 +107,7 @@ impl Scene {
     }
 }
 
-/// Whether a request of this head sends something into a room.
+/// Whether this request line sends an event into a room.
 fn is_send(head: &str) -> bool {
     head.starts_with("PUT ") && head.contains("/send/")
 }
@@ -221,7 +221,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
             return false;
         }
         let number = TRIES.fetch_add(1, Ordering::Relaxed);
-        // The first answer comes when nobody waits for it any more, others not at all.
+        // The first answer comes too late for the client, the others not at all.
         if number == 0 {
             wait_until("it is tried again", SOON, || tried() > 1);
         }

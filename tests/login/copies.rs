@@ -1,8 +1,8 @@
-//! A home directory that was copied to another computer.
+//! A home directory copied to another computer.
 
 use crate::scene::Scene;
 
-/// Runs a command on a computer with another id, as root can.
+/// Runs a command with another machine ID, as root can.
 const ELSEWHERE: [&str; 5] = [
     "unshare",
     "--mount",
@@ -41,7 +41,7 @@ fn a_copied_home_leaves_the_first_computers_pusher_alone() {
     assert!(login.stdout.contains("was signed in on another computer"), "{login:#?}");
     assert!(login.stdout.contains("Not set by this installation, and left alone:\n"), "{login:#?}");
     assert!(!login.stdout.contains("left a pusher behind"), "{login:#?}");
-    // The first computer's session, and so its pusher, go on.
+    // The first computer's session, and so its pusher, remain.
     assert_eq!(scene.devices().len(), 2);
     let pushers = scene.alice.pushers();
     assert_eq!(pushers.len(), 2);

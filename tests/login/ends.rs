@@ -1,4 +1,4 @@
-//! Logins that end otherwise, and what they say then.
+//! Failed and cancelled logins, and their messages.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use crate::{
     scene::{Scene, refusing_pushers},
 };
 
-/// One that does not push to private addresses, as installed.
+/// A homeserver with Synapse's default block list: no pushes to private addresses.
 pub(crate) static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
     Synapse::start_with(|configuration, _port| {
         let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
@@ -24,7 +24,7 @@ fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
     assert_eq!(login.code, 1, "{login:#?}");
     assert_eq!(login.stderr, "pushbell: hs.test does not know this user with this password\n");
     assert_eq!(scene.alice.pushers().len(), 0);
-    // Not even an inbox: that without accounts would mean to the next start that they were lost.
+    // Not even an inbox: without accounts it would make the next start assume that they were lost.
     let mut files: Vec<_> = std::fs::read_dir(scene.pushbell.data_directory()).unwrap().flatten().collect();
     files.retain(|file| file.file_name() != "pushbell.lock");
     assert_eq!(files.len(), 0, "{files:?}");

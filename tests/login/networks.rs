@@ -15,7 +15,7 @@ use crate::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-/// The homeserver's end and the desktop's.
+/// The homeserver's and the desktop's ends.
 struct Ends(Cable);
 
 impl Ends {
@@ -45,7 +45,7 @@ impl Ends {
     }
 }
 
-/// Hands connections inside the cable's namespace on to the homeserver outside, as the proxy of a container engine does.
+/// Forwards connections inside the cable's namespace to the homeserver outside, as a container engine's proxy does.
 const RELAY: &str = "
 import asyncio, sys
 listen, host, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -1,4 +1,4 @@
-//! The conversation with a person at a terminal.
+//! The dialogue with the user at a terminal.
 
 use pushbell::app_info;
 use serde_json::{Value, json};
@@ -11,11 +11,11 @@ use crate::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-/// What a login says of an account without cross-signing.
+/// Printed by a login to an account without cross-signing.
 const ENCRYPTION: &str = "Encrypted messages are read; the account has no cross-signing that this session could be verified \
                           with: set up encryption in your usual client, then run `pushbell verify`.";
 
-/// Where it is told what homeservers are to push to, no question is asked about containers, which this computer may have.
+/// With the push address given, there is no question about containers, which this computer may have.
 fn login(scene: &Scene, options: &[&str]) -> Terminal {
     let told = scene.pushbell.url().replace("/_matrix/push/v1/notify", "");
     if !std::fs::read_to_string(scene.pushbell.config_file()).unwrap().contains("public_url") {
@@ -155,7 +155,7 @@ fn only_a_pusher_that_this_installation_has_left_is_removed() {
     let desktop = ours["device_display_name"].as_str().unwrap();
     let mark = &ours["data"]["org.pushbell.installation"];
     assert_eq!(mark.as_str().map(str::len), Some(22), "{ours}");
-    // Left behind by accounts that are lost.
+    // Left behind by lost accounts.
     let data = json!({ "org.pushbell.installation": mark });
     scene.alice.set_pusher("http://127.0.0.1:9/_matrix/push/v1/notify", app_info::APP_ID, "left-behind", &data);
     scene.alice.set_pusher_of("another computer's", app_info::APP_ID, desktop);
@@ -205,7 +205,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
     terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
     terminal.expect("Still waiting: ");
     let account = scene.pushbell.account_named(&scene.alice.id);
-    // It is on, so that nothing is asked.
+    // It is on, so there is no question about it.
     scene.pushbell.ok(&["autostart", "on"]);
     scene.pushbell.notify(&account, message("1", "kitchen", "Hello"));
     terminal.expect("A push arrived at ");

@@ -1,4 +1,4 @@
-//! Without a sign-in: that something is new, and no more.
+//! Without signing in: only that something is new.
 
 use std::{fs, path::Path};
 
@@ -26,7 +26,7 @@ fn hints(scene: &Scene) -> Vec<Value> {
     notices.collect()
 }
 
-/// Whether one of the files below has this.
+/// Whether any file below the directory contains this.
 fn is_in_files(directory: &Path, secret: &str) -> bool {
     fs::read_dir(directory).unwrap().flatten().any(|entry| {
         let path = entry.path();
@@ -72,7 +72,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     scene.bob.send(&scene.room, "Dinner is ready.");
     let popup = scene.popup(mark, "New message");
     assert_eq!((popup.summary.as_str(), popup.body.as_str()), ("New message (phone)", ""));
-    // Whoever knows the topic can say no more, and no more often.
+    // Anyone who knows the topic can cause no other and no more frequent notices.
     let made_up = (0..30).map(|number| {
         let made_up = json!({"msgtype": "m.text", "body": "Made up."});
         let device = json!({"app_id": account.app_id, "pushkey": account.pushkey, "tweaks": {"sound": "ring"}});
@@ -96,7 +96,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     }
     assert_eq!(of_account(&scene.pushbell.status())["unread"], 2, "not what the relay says");
 
-    // What was told is not told again, though the relay says all of it again, newest first.
+    // Nothing is shown twice, though the relay replays everything, newest first.
     relay.behave(Manners { token: Some(TOKEN), replays_all: true, ..Manners::default() });
     scene.pushbell.restart();
     scene.pushbell.wait_for_status("it is connected again", connected);

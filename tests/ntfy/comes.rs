@@ -1,4 +1,4 @@
-//! What comes through a relay, and what does not.
+//! What is accepted through a relay, and what is not.
 
 use std::slice;
 
@@ -50,7 +50,7 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
     let all = scene.desktop.notifications().all_since(0);
     assert!(!all.iter().any(|popup| popup.body.contains("Made up.")), "{all:#?}");
 
-    // At our own endpoint nobody has it.
+    // At our own endpoint the pushkey is unknown.
     let forged = json!({"notification": {"event_id": "$forged", "room_id": scene.room, "type": "m.room.message",
         "content": made_up, "devices": device(pushkey)}});
     assert_eq!(scene.pushbell.push(&forged), (200, json!({"rejected": [pushkey]})));
@@ -74,7 +74,7 @@ fn every_event_is_known_once_however_often_the_relay_ends_and_repeats() {
         scene.knows_once(&events);
     }
     assert!(relay.counts().0 > 6, "{:?}", relay.counts());
-    // What comes while Pushbell is away, too.
+    // Also what arrives while Pushbell is not running.
     scene.pushbell.kill9();
     events.extend((0..10).map(|number| scene.bob.send(&scene.room, &format!("Meanwhile, {number}."))));
     let connections = relay.counts().0;
@@ -106,7 +106,7 @@ fn refusals_and_silence_lose_nothing() {
     scene.knows_once(&events);
     wait_until("the pusher is set again", SOON, || !scene.alice.pushers().is_empty());
 
-    // It is as if the connection were cut without a word.
+    // As if the connection were lost without a FIN.
     relay.behave(Manners { is_mute: true, ..Manners::default() });
     let connections = relay.counts().0;
     events.push(scene.bob.send(&scene.room, "Unheard."));

@@ -1,4 +1,4 @@
-//! `pushbell login --ntfy`
+//! `pushbell login --ntfy`.
 
 use hyper::Method;
 use serde_json::json;
@@ -53,7 +53,7 @@ fn a_new_way_that_is_not_proven_leaves_the_old_one() {
         pushers[0]["data"]["url"].as_str().unwrap().to_owned()
     };
     let (old, sessions) = (url(&scene), sessions(&scene));
-    // Whoever reads there has to have an access token.
+    // Reading the topic requires an access token.
     relay.behave(Manners { token: Some("tk_sesame"), ..Manners::default() });
     let token = scene.desktop.directory().join("token").display().to_string();
     std::fs::write(&token, "tk_sesame\n").unwrap();

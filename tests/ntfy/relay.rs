@@ -1,4 +1,4 @@
-//! A stand-in for an ntfy server: its formats and refusals, and what a proxy before it does.
+//! A mock ntfy server: its formats and refusals, and the effects of a proxy before it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -13,29 +13,29 @@ use serde_json::{Value, json};
 /// How it answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Manners {
-    /// To homeservers: status and body; `None`: it takes pushes.
+    /// The answer to a homeserver's push, status and body; `None` accepts it.
     pub(crate) to_pushes: Option<(u16, Value)>,
-    /// To who looks whether it takes pushes.
+    /// The answer to discovery requests.
     pub(crate) to_discovery: Option<(u16, Value)>,
-    /// To who reads a topic.
+    /// The answer to readers of a topic.
     pub(crate) to_readers: Option<(u16, &'static str)>,
-    /// Who reads has to have this access token; who writes has not.
+    /// The access token that readers need; writers need none.
     pub(crate) token: Option<&'static str>,
-    /// Answers without an end do not get through.
+    /// Endless answers are buffered and never arrive.
     pub(crate) holds_back: bool,
-    /// It says nothing any more on connections that are open.
+    /// Sends nothing more on open connections.
     pub(crate) is_mute: bool,
-    /// It gives everything that it has, newest first, whatever is asked for.
+    /// Replays all messages, newest first, whatever the reader asks for.
     pub(crate) replays_all: bool,
 }
 
 struct Inner {
     manners: Manners,
-    /// Its base-url.
+    /// The base URL.
     base: String,
     keepalive: Duration,
     kept: Vec<(u64, Value)>,
-    /// Connections that were opened before are to end.
+    /// Incremented to close all connections opened before.
     cut: usize,
     connections: usize,
     polls: usize,
@@ -57,7 +57,7 @@ impl Relay {
         Self::keeping_alive_each(Duration::from_secs(1))
     }
 
-    /// One that shows so often that it is there.
+    /// Starts a relay that sends keepalives at this interval.
     pub(crate) fn keeping_alive_each(keepalive: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -76,7 +76,7 @@ impl Relay {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // Who leaves in the middle harms nobody.
+                // Ignores a client that disconnects early.
                 thread::spawn(move || drop(serve(&stream, &shared)));
             }
         });
@@ -87,7 +87,7 @@ impl Relay {
         self.inner().base.clone()
     }
 
-    /// What stands before it has this address.
+    /// Sets its base URL to that of the proxy before it.
     #[allow(dead_code, reason = "the measurement of costs uses it")]
     pub(crate) fn is_known_as(&self, address: &str) {
         address.clone_into(&mut self.inner().base);
@@ -102,30 +102,30 @@ impl Relay {
         self.state.1.notify_all();
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(crate) fn cut(&self) {
         self.inner().cut += 1;
         self.state.1.notify_all();
     }
 
-    /// How often a connection was opened, was asked for what it has, and refused a push.
+    /// The numbers of opened connections, of polls and of refused pushes.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let inner = self.inner();
         (inner.connections, inner.polls, inner.refused)
     }
 
-    /// All pushes that it took.
+    /// All accepted pushes.
     pub(crate) fn pushes(&self) -> Vec<Value> {
         let texts = |line: &Value| serde_json::from_str(line["message"].as_str().unwrap()).unwrap();
         self.inner().kept.iter().map(|(_, line)| texts(line)).collect()
     }
 
-    /// As if somebody who knows the topic had written this.
+    /// Publishes a message, as anyone who knows the topic can.
     pub(crate) fn say(&self, message: &str) {
         self.say_all([message.to_owned()]);
     }
 
-    /// The same of several at once.
+    /// Publishes several messages at once.
     pub(crate) fn say_all(&self, messages: impl IntoIterator<Item = String>) {
         let mut inner = self.inner();
         messages.into_iter().for_each(|message| keep(&mut inner, &message));
@@ -147,7 +147,7 @@ fn answer(mut stream: &TcpStream, status: u16, more: &str, body: &str) -> std::i
 
 fn chunk(mut stream: &TcpStream, line: &Value) -> std::io::Result<()> {
     let line = format!("{line}\n");
-    // At once, as a server does.
+    // Written at once, as a server does.
     stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
 }
 
@@ -189,7 +189,7 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
                 (200, json!({"rejected": rejected}))
             });
             let is_taken = status == 200 && body["rejected"] == json!([]);
-            // Synapse reads `rejected` by pushkey.
+            // Synapse expects the pushkey in `rejected`.
             let body = if body["rejected"] == "it" { json!({"rejected": [pushkey]}) } else { body };
             if is_taken {
                 keep(&mut lock(), &text);
@@ -218,12 +218,12 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
     }
 }
 
-/// What is kept of what is asked for.
+/// The cached messages that match the query.
 fn wanted(inner: &Inner, query: &str) -> Vec<Value> {
     let since = query.split('&').find_map(|pair| pair.strip_prefix("since="));
     let since = match since {
         None => u64::MAX,
-        // An id that it does not know means everything.
+        // An unknown ID means everything.
         Some(since) => since.parse().unwrap_or(0),
     };
     if inner.manners.replays_all {
@@ -241,7 +241,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
     }
     if inner.manners.holds_back {
         drop(inner);
-        // Until the other side has had enough.
+        // Until the client disconnects.
         return stream.read(&mut [0]).map(drop);
     }
     inner.connections += 1;
@@ -265,6 +265,6 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
             chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;
         }
     }
-    // Now in order, now as if it had been killed.
+    // Alternates between a proper end and the one of a killed process.
     if inner.cut.is_multiple_of(2) { write!(stream, "0\r\n\r\n") } else { Ok(()) }
 }
