@@ -1,5 +1,5 @@
-//! What packages hold, and starting with the desktop: the real files, read by the tools that desktops and packagers
-//! read them with, and a real user manager of systemd.
+//! The contents of packages, and autostart: the real files, checked with the tools that desktops and packagers use, and
+//! a real systemd user manager.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! `pushbell login` with a browser, as a person runs it: a browser on the desktop, none, one that does not start.
+//! `pushbell login` with a browser: one that works, none, and one that fails to start.
 
 use std::{fs, path::PathBuf};
 
@@ -40,10 +40,10 @@ impl Scene {
         scene
     }
 
-    /// What the desktop opens addresses with.
+    /// Makes this script the program that opens addresses.
     fn opens_with(&self, script: &str) {
         let directory = self.pushbell.home().parent().expect("homes are in a directory").join("bin");
-        // Never this computer's own browser, which would be tried next.
+        // The fallback must not open this computer's own browser.
         for (program, script) in [("xdg-open", script), ("gio", "#!/bin/sh\nexit 3\n")] {
             fs::write(directory.join(program), script).unwrap();
             executable(&directory.join(program));
@@ -66,13 +66,13 @@ impl Scene {
         self.pushbell.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// The same, without waiting for its end.
+    /// The same without waiting for the end.
     fn launch(&mut self) {
         let arguments = self.arguments();
         self.pushbell.launch(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
-    /// What the browser opened, and what it showed in the end.
+    /// The address that the browser opened, and the final page.
     fn seen(&self) -> (String, Shown) {
         let text = wait_for("the browser has ended", SOON, || fs::read_to_string(self.record()).ok());
         fs::remove_file(self.record()).unwrap();
@@ -80,7 +80,7 @@ impl Scene {
         (page["argument"].as_str().unwrap().to_owned(), Shown::from_json(&page))
     }
 
-    /// The session that was made last.
+    /// The session granted last.
     fn granted(&self) -> Granted {
         self.server.world().sessions.last().cloned().expect("somebody has signed in")
     }
@@ -110,7 +110,7 @@ fn an_account_signs_in_by_oauth_and_out_again() {
         assert!(!told.contains(secret), "{secret} is in {told}");
     }
 
-    // Again, on another way: a desktop whose browser does not start. What it was before is over then.
+    // Again on a desktop whose browser does not start. This login ends the previous session.
     scene.opens_with("#!/bin/sh\nexit 3\n");
     scene.server.world().plan.access_life = 1;
     let login = scene.login();
@@ -123,7 +123,7 @@ fn an_account_signs_in_by_oauth_and_out_again() {
     let kept = fs::read_to_string(scene.pushbell.data_directory().join("secrets.json")).unwrap();
     assert!(kept.contains(second.device_id()) && !kept.contains(first.device_id()), "what it was before is kept");
 
-    // By now the access token is expired: it is renewed on the way out.
+    // The access token has expired by now: logout refreshes it first.
     let logout = scene.pushbell.command(&["logout", "@alice:hs.test"]);
     assert_eq!(logout.code, 0, "{logout:#?}");
     let last = scene.granted();

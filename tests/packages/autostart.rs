@@ -1,4 +1,4 @@
-//! `pushbell autostart` where no user manager runs.
+//! `pushbell autostart` without a user manager.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ fn without_a_user_manager_an_autostart_entry_starts_it() {
     assert!(!entry.exists());
 }
 
-/// A home, and a system of its own as far as variables lead to one.
+/// A home directory, and system directories as far as environment variables can redirect them.
 struct Places(TempDir);
 
 impl Places {
@@ -76,7 +76,7 @@ impl Places {
         path
     }
 
-    /// A unit of a package.
+    /// Installs a unit as a package does.
     fn install_unit(&self) {
         let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=graphical-session.target\n";
         self.write(&format!("data/systemd/user/{}", unit()), text);
@@ -99,7 +99,7 @@ fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
     assert_eq!(places.status(), format!("{by}.\n"));
     places.write(&format!("config/autostart/{}.desktop", app_info::APP_ID), "[Desktop Entry]\nExec=pushbell\n");
     assert!(places.status().contains("But one is enough: "), "{}", places.status());
-    // Without a user manager, the entry is kept.
+    // Without a user manager, the desktop entry is kept.
     let on = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "on"]);
     assert!(on.contains("by the XDG autostart entry") && !on.contains("But"), "{on}");
     assert!(link.symlink_metadata().is_err());

@@ -1,4 +1,4 @@
-//! A notification service that does as it is told and writes down what it was asked.
+//! A scripted notification service that records the calls it receives.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::harness::TestBus;
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
 
-/// What it was asked.
+/// A received call.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Notify(Notify),
@@ -85,7 +85,7 @@ impl Fake {
         Self::described(bus, capabilities, ("fake", "1")).await
     }
 
-    /// With this name and version.
+    /// A service with this name and version.
     pub(crate) async fn described(
         bus: &TestBus,
         capabilities: &'static [&'static str],
@@ -124,7 +124,7 @@ impl Fake {
         signal(&self.connection, "NotificationClosed", &(id, reason)).await;
     }
 
-    /// Ends as a crash does.
+    /// Drops the connection, as a crash does.
     pub(crate) async fn crash(self) {
         self.connection.close().await.expect("closed");
     }

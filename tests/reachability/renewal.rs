@@ -1,4 +1,4 @@
-//! Certificates that are renewed, well and badly, while connections are kept.
+//! Certificate renewals, successful and failing, with open connections.
 
 use std::{
     fs::{self, File},
@@ -14,14 +14,14 @@ use crate::{
     secure::{HOST, Secure, recorded, start},
 };
 
-/// How a pair gets into its files.
+/// Writes a pair to its files.
 type Renewal = fn(&Place, &Pair, usize);
 
 fn in_place(place: &Place, pair: &Pair, _: usize) {
     place.write(pair);
 }
 
-/// Each file is replaced by another, and looks as old.
+/// Replaces each file, preserving the modification time.
 fn replaced(place: &Place, pair: &Pair, _: usize) {
     for (path, text) in [(place.certificate(), &pair.certificate), (place.key(), &pair.key)] {
         let modified = fs::metadata(&path).and_then(|found| found.modified()).expect("it is there");
@@ -50,7 +50,7 @@ fn certbot(place: &Place, pair: &Pair, number: usize) {
     }
 }
 
-/// Kubernetes and its like: `fullchain.pem -> ..data/fullchain.pem`, `..data -> ..2`.
+/// Kubernetes and similar: `fullchain.pem -> ..data/fullchain.pem`, `..data -> ..2`.
 fn mounted(place: &Place, pair: &Pair, number: usize) {
     let version = format!("..{number}");
     fs::create_dir_all(place.path().join(&version)).expect("it is writable");
@@ -72,7 +72,8 @@ fn a_renewed_pair_is_in_force_and_no_connection_is_dropped() {
     let mut number = 0;
     let ways: [Renewal; 4] = [in_place, replaced, certbot, mounted];
     for renew in ways {
-        // The first round brings the way about, and what is watched then tells of itself; the last is one of it alone.
+        // The first round changes from the previous layout, which the old file watches notice; the last one renews
+        // within the layout.
         for _ in 0..3 {
             number += 1;
             let before = secure.connect().expect("there is a certificate").certificate();

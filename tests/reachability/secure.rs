@@ -1,4 +1,4 @@
-//! The program with `server.tls`.
+//! The app with `server.tls`.
 
 use std::{
     fs::{self, Permissions},
@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// The name that certificates are for.
+/// The host name of the certificates.
 pub(crate) const HOST: &str = "push.example.org";
 
-/// The program, with a certificate of an authority.
+/// The app with a certificate of a private authority.
 pub(crate) struct Secure {
     pub(crate) app: App,
     pub(crate) authority: Authority,
@@ -49,23 +49,23 @@ impl Secure {
         Line::tls(self.address(), HOST, &self.authority.pem())
     }
 
-    /// A push of the account.
+    /// A push to the account.
     pub(crate) fn body(&self, event: &str) -> Value {
         address(&self.app.account, message(event, "room", "text"))
     }
 
-    /// The problems that the program tells of.
+    /// The problems that the app reports.
     pub(crate) fn problems(&self) -> String {
         self.app.pushbell.status()["problems"].to_string()
     }
 }
 
-/// How many pushes have been recorded.
+/// The number of recorded pushes.
 pub(crate) fn recorded(app: &App) -> usize {
     app.pushbell.ok(&["history", "--json", "--limit", "100000"]).lines().count()
 }
 
-/// Starts the program with this configuration, however it is reached, and waits until it can be asked how it is.
+/// Starts the app with this configuration, and waits until its status can be queried, whether or not it can be reached.
 #[track_caller]
 pub(crate) fn start(config: &str) -> App {
     let desktop = Desktop::start(DUNST);
@@ -136,7 +136,7 @@ fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("openssl is there: `make test` installs it");
-        // One that was refused reads nothing.
+        // A rejected client does not read its input.
         let _ = client.stdin.take().expect("a pipe").write_all(request.as_bytes());
         let output = client.wait_with_output().expect("it runs");
         let answer = String::from_utf8_lossy(&output.stdout);
@@ -160,7 +160,7 @@ fn tls_is_taken_up_and_left_when_the_configuration_changes() {
     let mut line = Line::tls(at, HOST, &authority.pem()).expect("there is a certificate");
     line.push(&body("2"));
 
-    // Other files: the certificate changes, and connections stay.
+    // Other files: the certificate changes, and connections stay open.
     app.pushbell.configure(&other.config());
     app.pushbell.wait_for_status("it is the other", |status| status["tls"]["names"] == json!(["other.example.org"]));
     line.push(&body("3"));
@@ -169,7 +169,7 @@ fn tls_is_taken_up_and_left_when_the_configuration_changes() {
         .wait_for_status("its files are watched", |status| status["tls"]["names"] == json!(["third.example.org"]));
     place.write(&authority.certify("fourth.example.org"));
 
-    // Files that are not there: the one before stays.
+    // Missing files: the previous certificate stays.
     let nowhere = Place::new();
     app.pushbell.configure(&nowhere.config());
     app.pushbell.wait_for_status("it is told", |status| status["problems"].to_string().contains("no such file"));

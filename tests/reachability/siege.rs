@@ -1,4 +1,4 @@
-//! Handshakes that never end, thousands of them, while a homeserver pushes.
+//! Thousands of handshakes that never finish, while a homeserver pushes.
 
 use std::{
     io::Write,
@@ -13,14 +13,14 @@ use crate::{
     secure::{Secure, recorded},
 };
 
-/// In time: homeservers give up after 10 to 60 seconds.
+/// Time limit of an answer: homeservers give up after 10 to 60 seconds.
 const IN_TIME: Duration = Duration::from_secs(5);
 const HALF_OPEN: usize = 4_000;
 const PUSHES: usize = 40;
-/// The most memory that the program may take, in MiB, as in `tests/hostile/`.
+/// The app's peak memory limit in MiB, as in `tests/hostile/`.
 const MOST_MEMORY: u64 = 100;
 
-/// Begins of handshakes: nothing, a byte, a hello that wants more, as much of one as is taken.
+/// Starts of handshakes: nothing, one byte, an incomplete ClientHello, and the largest incomplete one that is accepted.
 fn begun(number: usize) -> Vec<u8> {
     let hello = |length: u16| [&[0x16, 3, 1], &length.to_be_bytes()[..], &[1, 0, 0xff, 0xf0][..]].concat();
     match number % 4 {
@@ -36,7 +36,7 @@ fn begun(number: usize) -> Vec<u8> {
     }
 }
 
-/// The siege is over when this is dropped, also by a failure.
+/// Ends the attack when dropped, also on panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -66,7 +66,7 @@ fn handshakes_that_never_end_keep_no_push_out() {
                 match stream {
                     Ok(stream) if strangers.len() < HALF_OPEN => strangers.push(stream),
                     Ok(stream) => strangers[number % HALF_OPEN] = stream,
-                    // One that was thrown out at once.
+                    // Disconnected at once.
                     Err(_) => {}
                 }
             }

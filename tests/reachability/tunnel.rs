@@ -1,4 +1,4 @@
-//! An SSH reverse tunnel to a real sshd, with the lines of `docs/connect.md`.
+//! An SSH reverse tunnel to a real sshd, with the commands of `docs/connect.md`.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, thread};
 
@@ -29,7 +29,7 @@ fn make_key(path: &Path) -> String {
     fs::read_to_string(path.with_extension("pub")).expect("it was made")
 }
 
-/// A server on this computer, with keys that are thrown away, for whoever runs the tests.
+/// An sshd on this computer with temporary keys, running as the current user.
 fn sshd(directory: &Path, port: u16, authorized: &str) -> Part {
     make_key(&directory.join("host"));
     fs::write(directory.join("authorized_keys"), authorized).expect("it is writable");
@@ -40,7 +40,7 @@ fn sshd(directory: &Path, port: u16, authorized: &str) -> Part {
     );
     fs::write(directory.join("sshd_config"), config).expect("it is writable");
     if rustix::process::getuid().is_root() {
-        // Where no service has made it yet.
+        // Normally created by the system's service.
         fs::create_dir_all("/run/sshd").expect("root may");
     }
     let mut command = Command::new("/usr/sbin/sshd");
@@ -111,7 +111,7 @@ fn pushes_come_through_an_ssh_tunnel() {
         }
     });
 
-    // The tunnel breaks, and whoever keeps it up starts it again.
+    // The tunnel fails, and its supervisor restarts it.
     client.kill();
     wait_until("it is gone", SOON, || !comes_through());
     let _client = tunnel();

@@ -1,4 +1,4 @@
-//! A CAS server: the simplest single sign-on that Synapse knows.
+//! A CAS server: the simplest single sign-on that Synapse supports.
 
 use hyper::StatusCode;
 

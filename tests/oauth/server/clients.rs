@@ -1,4 +1,4 @@
-//! Dynamic client registration, as the specification profiles it.
+//! Dynamic client registration, as profiled by the Matrix specification.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) fn register(asked: &Asked, world: &mut World) -> Answer {
     Answer::json(StatusCode::CREATED, &registered)
 }
 
-/// Whether the client may be sent back to there.
+/// Whether the client registered this redirect URI.
 pub(super) fn may_return_to(client: &Value, uri: &str, compares_ports: bool) -> bool {
     let registered = client["redirect_uris"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut same = registered.filter(|registered| {
@@ -44,7 +44,7 @@ pub(super) fn may_return_to(client: &Value, uri: &str, compares_ports: bool) -> 
     loopback(uri).is_some_and(|(_, port)| port.is_some()) && same.next().is_some()
 }
 
-/// A redirect URI on the loopback interface: all but the port, and the port.
+/// Splits a redirect URI on the loopback interface into everything but the port, and the port.
 fn loopback(uri: &str) -> Option<(String, Option<u16>)> {
     let rest = uri.strip_prefix("http://")?;
     let (authority, path) = rest.split_once('/')?;

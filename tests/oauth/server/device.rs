@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Answer, Asked, World, authorize::is_scope, token};
 
-/// A device whose person has not signed in yet.
+/// A device code that the user has not approved yet.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     client_id: String,

@@ -1,11 +1,11 @@
-//! As much of a homeserver as signing in needs.
+//! The parts of a homeserver that signing in needs.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Answer, Asked, USER, World};
 
-/// RFC 8414, as the specification profiles it.
+/// Authorization server metadata (RFC 8414), as profiled by the Matrix specification.
 pub(super) fn metadata(world: &World) -> Value {
     let mut grants = vec!["authorization_code", "refresh_token"];
     let mut metadata = json!({

@@ -1,4 +1,4 @@
-//! The token endpoint, revocation, and introspection, which is Synapse's side of it.
+//! The token endpoint, revocation, and the introspection that Synapse uses.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hyper::{Method, StatusCode};
@@ -27,7 +27,7 @@ pub(super) fn token(asked: &Asked, world: &mut World) -> Answer {
 fn exchange(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     let Some(code) = world.codes.get(&given("code")).cloned() else { return Answer::error("invalid_grant") };
     if let Some(session) = code.session {
-        // Somebody has it who should not: what was made of it is over (RFC 6749, section 4.1.2).
+        // A reused code ends the session that it was exchanged for (RFC 6749, section 4.1.2).
         world.sessions[session].over = true;
         return Answer::error("invalid_grant");
     }
@@ -55,7 +55,7 @@ fn refresh(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     };
     let granted = &mut world.sessions[session];
     if granted.used.contains(&token) {
-        // It was stolen, from us or by us.
+        // Either use of the token may be the attacker's.
         granted.over = true;
     }
     if granted.over || granted.client_id != given("client_id") {
@@ -74,7 +74,7 @@ fn refresh(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     Answer::ok(&answer)
 }
 
-/// Makes a session; Synapse is told of its user and device.
+/// Creates a session; registers its user and device with Synapse.
 pub(super) fn grant(world: &mut World, client_id: &str, scope: &str) -> usize {
     let (access_token, refresh_token) = (world.word("access"), world.word("refresh"));
     let granted = Granted {
