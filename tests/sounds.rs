@@ -1,5 +1,5 @@
-//! Sounds on real parts: a player in a process of its own, a private PulseAudio with a null sink, and a recording of
-//! what came out of it.
+//! Sounds on real components: a player in a process of its own, a private PulseAudio with a null sink, and a recording
+//! of its output.
 
 #![cfg(target_os = "linux")]
 
@@ -16,7 +16,7 @@ const DEFAULT: u32 = 1047;
 const BING: u32 = 1760;
 const RING: u32 = 587;
 
-/// The process under test: a player that obeys the lines of its standard input.
+/// The process under test: a player controlled by lines on its standard input.
 #[test]
 #[ignore = "started by the other tests, as a process of its own"]
 fn player_process() {
@@ -134,7 +134,7 @@ fn a_stopped_ring_falls_silent_at_once_and_without_a_click() {
     rig.wait_until("the stream is closed", |rig| !rig.is_playing());
     assert!(rig.recorded().saturating_sub(before) < Duration::from_millis(1500), "it rang on");
     assert_heard(&rig.heard(), &[400]);
-    // A sine of 400 Hz and this level moves 0.04 from one sample to the next; a cut would be a jump to zero.
+    // A sine of 400 Hz at this level moves 0.04 from one sample to the next; a cut would be a jump to zero.
     assert!(rig.steepest_at_the_end() < 0.06, "a click: {}", rig.steepest_at_the_end());
 }
 
@@ -206,7 +206,7 @@ fn a_wav_file_from_a_pipe_is_played_as_far_as_it_goes() {
 #[test]
 fn channels_that_the_device_lacks_are_heard() {
     let mut rig = Rig::start();
-    // One channel of six that sounds, each at its own frequency.
+    // Only one of six channels contains sound, each at a different frequency.
     for (channel, frequency) in [(1, "500"), (2, "700"), (3, "900"), (4, "1100"), (5, "1300"), (6, "1500")] {
         let mix: Vec<_> = (1..=6).map(|other| if other == channel { "1" } else { "0" }).collect();
         run(Command::new("sox")
@@ -246,7 +246,7 @@ fn whatever_cannot_be_played_is_heard_as_the_default() {
     fs::write(rig.sound("text.ogg"), "To be or not to be, that is the question.").unwrap();
     symlink("/dev/zero", rig.sound("endless")).unwrap();
     symlink("round.wav", rig.sound("round.wav")).unwrap();
-    // A regular file that even root cannot read at its beginning.
+    // A regular file whose beginning not even root can read.
     symlink("/proc/self/mem", rig.sound("unreadable.wav")).unwrap();
     assert!(fs::metadata(rig.sound("hours.flac")).unwrap().len() < 32 << 20, "refused for its length, not its size");
     for name in [
@@ -356,7 +356,7 @@ fn a_sound_server_that_hangs_is_used_again_when_it_answers() {
         rig.say("play bing");
         rig.is_playing()
     });
-    // It may stumble while it catches up.
+    // Playback may break up while it catches up.
     assert_heard(&rig.heard()[..1], &[BING]);
 }
 

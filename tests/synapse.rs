@@ -1,4 +1,4 @@
-//! With a real homeserver: Synapse from the Python package index.
+//! The app with a real homeserver: Synapse from PyPI.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use rig::{
 };
 use serde_json::{Value, json};
 
-/// A desktop with the app on it, and ears.
+/// A desktop with the app, a recording and the bundled sounds as recorded.
 struct Story {
     desktop: Desktop,
     pushbell: Pushbell,
@@ -24,7 +24,7 @@ struct Story {
     ring: Vec<Burst>,
 }
 
-/// What a step begins with: how much has been shown and heard.
+/// The positions in the notification traffic and in the recording when a step begins.
 struct Mark {
     shown: usize,
     heard: Duration,
@@ -33,7 +33,7 @@ struct Mark {
 impl Story {
     fn start() -> Self {
         let desktop = Desktop::start(DesktopOptions::default());
-        // Popups stay until they are withdrawn, so that withdrawing them can be seen.
+        // Popups stay until they are withdrawn, so that withdrawals can be seen.
         let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
         let recording = Recording::start(&desktop);
         let sounds = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
@@ -85,7 +85,7 @@ impl Story {
         });
     }
 
-    /// Bob calls in the room, and it rings; its popup.
+    /// Bob calls in the room, and it rings; returns its popup.
     #[track_caller]
     fn rings(&self, bob: &User, room: &str, call_id: &str) -> Notify {
         let mark = self.mark();
@@ -147,7 +147,7 @@ fn a_day_with_a_homeserver() {
         story.desktop.tray_icon_pixels().is_some_and(|icon| icon != icon_at_rest)
     });
 
-    // The next one takes its popup's place.
+    // The next one replaces its popup.
     let mark = story.mark();
     carol.send(&room, "Ground control?");
     let next = story.popup(&mark, "Mission Control", "Ground control?");
@@ -186,7 +186,7 @@ fn a_day_with_a_homeserver() {
     story.sounds(&mark, &story.default);
     story.counts(2, 0);
 
-    // A call that nobody takes.
+    // An unanswered call.
     let mark = story.mark();
     let last_in_direct = bob.send_event(&direct, "m.call.invite", &call("call-1", 4000));
     let popup = story.popup(&mark, "Bob", "");
@@ -202,7 +202,7 @@ fn a_day_with_a_homeserver() {
     story.silence(&mark);
     story.counts(2, 1);
 
-    // Reading elsewhere.
+    // Reading on another device.
     alice.read(&room, &last_in_room);
     story.counts(1, 1);
     alice.read(&direct, &last_in_direct);
@@ -256,7 +256,7 @@ fn a_call_that_ends_elsewhere_stops_ringing_here() {
     story.falls_silent();
     missed_calls(1);
 
-    // A call to somebody else.
+    // A call to another user.
     let mark = story.mark();
     let mut to_carol = call("to carol", 60_000);
     to_carol["invitee"] = carol.id.clone().into();

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// The number of pushes of a flood, and of their senders.
+/// Number of pushes in a flood, and number of threads that send them.
 const FLOOD: usize = 3000;
 const SENDERS: usize = 8;
 

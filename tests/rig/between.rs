@@ -1,4 +1,4 @@
-//! What stands between the app and a homeserver: it passes requests on, answers in the homeserver's place, or loses answers.
+//! A proxy between the app and a homeserver: forwards requests, answers them itself, or drops answers.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -8,21 +8,21 @@ use std::{
     time::Instant,
 };
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The homeserver does not know of it yet.
+    /// Not forwarded to the homeserver yet.
     Asked,
-    /// It has answered, and who asked does not know yet.
+    /// Answered by the homeserver; the answer is not forwarded yet.
     Answered,
 }
 
-/// What is done with a request, or with its answer.
+/// What to do with a request, or with its answer.
 pub(crate) enum Act {
     Pass,
-    /// This goes back.
+    /// Send this instead.
     Answer(String),
-    /// Nothing goes back.
+    /// Send no answer.
     Lose,
 }
 
@@ -30,7 +30,7 @@ type Decide = dyn Fn(Stage, &str) -> Act + Send + Sync;
 
 struct State {
     decide: Arc<Decide>,
-    /// When requests came, and their first lines.
+    /// Time and first line of each request.
     asked: Vec<(Instant, String)>,
     open: Vec<TcpStream>,
 }
@@ -45,7 +45,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Between {
-    /// Before the homeserver at this port. `decide` is given a request's head.
+    /// Starts it before the homeserver at this port. `decide` receives the head of each request.
     pub(crate) fn before(homeserver: u16, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface has a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -54,7 +54,7 @@ impl Between {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // Who leaves in the middle harms nobody.
+                // Ignores a client that disconnects early.
                 thread::spawn(move || drop(serve(stream, homeserver, &shared)));
             }
         });
@@ -69,24 +69,24 @@ impl Between {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on it does this.
+    /// Replaces the decision function.
     pub(crate) fn behave(&self, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) {
         lock(&self.state).decide = Arc::new(decide);
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(crate) fn cut(&self) {
         // Some have ended by themselves.
         lock(&self.state).open.drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
 
-    /// When it was asked for what has this in its first line.
+    /// The times of the requests with this in their first line.
     pub(crate) fn asked(&self, what: &str) -> Vec<Instant> {
         lock(&self.state).asked.iter().filter(|(_, line)| line.contains(what)).map(|(at, _)| *at).collect()
     }
 }
 
-/// An answer with this body, and with more in its head.
+/// An answer with this body and these additional headers.
 pub(crate) fn answer(status: u16, more: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status} As said\r\n{more}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")
@@ -108,7 +108,7 @@ fn serve(client: TcpStream, homeserver: u16, state: &Mutex<State>) -> std::io::R
     let mut server = TcpStream::connect(("127.0.0.1", homeserver))?;
     let one = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     server.write_all(&[one.as_bytes(), &body].concat())?;
-    // Who no longer waits for an answer has the homeserver know it.
+    // A client that disconnects closes the connection to the homeserver too.
     let (mut leaves, waits) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || {
         if !matches!(leaves.read(&mut [0]), Ok(1..)) {

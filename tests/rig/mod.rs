@@ -54,13 +54,13 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that should happen soon: generous, for a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Waits until the condition holds; panics with `what` when it takes too long.
+/// Waits until the condition holds; panics with `what` on timeout.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     wait_for(what, timeout, || condition().then_some(()));
 }
 
-/// Waits until there is something, and returns it; panics with `what` when it takes too long.
+/// Waits until there is a value, and returns it; panics with `what` on timeout.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -73,7 +73,7 @@ pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut look: impl FnMut() 
     }
 }
 
-/// Panics if the condition holds at any moment of the given time: for what must not happen.
+/// Panics if the condition holds at any time within this duration: for what must not happen.
 #[track_caller]
 pub(crate) fn never_within(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

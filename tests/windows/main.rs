@@ -1,6 +1,6 @@
-//! The program for Windows, run by wine on a real screen with real sound, and looked at from outside.
+//! The Windows program, run by wine on a real screen with real sound, and tested from outside.
 //!
-//! `make windows` builds it, says where it is and runs these tests; without it there is nothing to test here.
+//! `make windows` builds it, sets its path and runs these tests; without it there is nothing to test here.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use rig::{Recording, SOON, pushbell::message, screen::count_color, wait_for, wai
 use serde_json::json;
 use wine::{Hidden, Wine};
 
-/// Of the badge's disc.
+/// The colour of the badge.
 const BADGE: (u8, u8, u8) = (0xdc, 0x1f, 0x26);
 
 #[test]
@@ -49,7 +49,7 @@ fn the_icon_is_in_the_tray_with_its_badge() {
     let shown = wait_for("the badge is on the screen", SOON, || Some(badge(&wine)).filter(|pixels| *pixels > 20));
     wine.desktop.save_screenshot(&wine.beside_the_program("tray.png"));
     wine.command(&["clear"]).ended(0);
-    // Wine paints over the old picture: where the new one is clear, its edge stays.
+    // Wine paints over the old picture: edges remain where the new one is transparent.
     wait_until("the badge is gone", SOON, || badge(&wine) < shown / 2);
     wine.quit();
 }
@@ -116,7 +116,7 @@ fn without_a_notification_service_the_status_says_so_and_the_rest_goes_on() {
 #[ignore = "make windows builds the program for it"]
 fn it_ends_well_however_it_is_told_to() {
     let mut wine = Wine::start("");
-    // The last item of the menu; items are numbered as they are made, from 1000 on.
+    // The last entry of the menu; entries are numbered in order of creation, from 1000 on.
     wine.run();
     wine.wait_for_status("the icon is in the tray", |status| status["tray"]["available"] == true);
     for item in (1000..1060).rev() {
@@ -130,7 +130,7 @@ fn it_ends_well_however_it_is_told_to() {
     wine.run();
     wine.wine(&["taskkill", "/IM", "pushbell.exe"]);
     wine.ended_well();
-    // The person signs out.
+    // The user signs out.
     wine.run();
     wine.wine(&["wineboot", "--end-session"]);
     wine.ended_well();
