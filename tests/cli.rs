@@ -28,7 +28,7 @@ struct Home(TempDir);
 
 /// The result of a command.
 #[derive(Debug)]
-struct Ran {
+struct CommandOutput {
     code: i32,
     out: String,
     err: String,
@@ -64,12 +64,12 @@ impl Home {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap(), self)
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::of(self.command(arguments).output().unwrap(), self)
     }
 }
 
-impl Ran {
+impl CommandOutput {
     /// The output, with the home directory replaced by "~" and the program's path by "pushbell".
     fn of(output: Output, home: &Home) -> Self {
         let home = home.0.path().to_str().unwrap();
@@ -228,7 +228,7 @@ fn check_config_finds_the_file_by_option_environment_or_home() {
     assert!(home.run(&["check-config"]).ended(78).out.contains("/.config/"));
     fs::write(home.path("good.toml"), "").unwrap();
     let named = home.command(&["check-config"]).env("PUSHBELL_CONFIG", home.path("good.toml")).output().unwrap();
-    assert_eq!(Ran::of(named, &home).ended(0).out, "~/good.toml is good\n");
+    assert_eq!(CommandOutput::of(named, &home).ended(0).out, "~/good.toml is good\n");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn what_is_made_is_private_whatever_the_umask() {
     let add = format!("umask 0; exec '{program}' account add home");
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &add]).env_clear().env("HOME", home.0.path()).env("XDG_RUNTIME_DIR", home.path("run"));
-    Ran::of(shell.output().unwrap(), &home).ended(0);
+    CommandOutput::of(shell.output().unwrap(), &home).ended(0);
     assert_eq!(mode(&home.data("accounts.toml")), 0o600);
     assert_eq!(mode(&home.data("")), 0o700);
 }
@@ -318,9 +318,9 @@ fn what_is_made_is_private_whatever_the_umask() {
 fn a_home_that_is_missing_is_said() {
     let home = Home::new();
     let output = home.command(&["status"]).env("HOME", "/nonexistent/home").output().unwrap();
-    Ran::of(output, &home).ended(69);
+    CommandOutput::of(output, &home).ended(69);
     let add = home.command(&["account", "add", "a"]).env("HOME", "/dev/null").output().unwrap();
-    assert!(Ran::of(add, &home).ended(1).err.contains("/dev/null/.local"));
+    assert!(CommandOutput::of(add, &home).ended(1).err.contains("/dev/null/.local"));
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     let output = home.command(&["account", "list"]).stdout(writer).output().unwrap();
-    assert_eq!(Ran::of(output, &home).ended(0).err, "");
+    assert_eq!(CommandOutput::of(output, &home).ended(0).err, "");
 }
 
 /// A mock of the running app: answers on the control socket and records the requests.

@@ -10,9 +10,9 @@ mod desktop {
     mod app;
     mod calls;
     mod clicks;
-    mod ears;
     mod fixtures;
     mod life;
+    mod listener;
     mod popups;
     mod restarts;
     mod services;

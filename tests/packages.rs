@@ -5,12 +5,12 @@
 
 mod rig;
 
+#[path = "catching_up/mock_homeserver.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod mock_homeserver;
 #[path = "catching_up/stage.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod stage;
-#[path = "catching_up/stand_in.rs"]
-#[allow(dead_code, reason = "not all of it is used here")]
-mod stand_in;
 
 mod packages {
     mod autostart;

@@ -15,7 +15,7 @@ use rig::{
 use serde_json::{Value, json};
 
 /// A desktop with the app, a recording and the bundled sounds as recorded.
-struct Story {
+struct Scene {
     desktop: Desktop,
     pushbell: Pushbell,
     recording: Recording,
@@ -30,7 +30,7 @@ struct Mark {
     heard: Duration,
 }
 
-impl Story {
+impl Scene {
     fn start() -> Self {
         let desktop = Desktop::start(DesktopOptions::default());
         // Popups stay until they are withdrawn, so that withdrawals can be seen.
@@ -96,7 +96,7 @@ impl Story {
     }
 
     #[track_caller]
-    fn falls_silent(&self) {
+    fn wait_for_silence(&self) {
         wait_until("it is silent", SOON, || self.recording.silence() > Duration::from_millis(1200));
     }
 
@@ -116,7 +116,7 @@ fn a_day_with_a_homeserver() {
     let synapse = Synapse::start();
     let [alice, bob, carol] =
         [("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol")].map(|(name, shown)| synapse.register(name, shown));
-    let story = Story::start();
+    let story = Scene::start();
     let icon_at_rest = wait_for("the icon is on the panel", SOON, || story.desktop.tray_icon_pixels());
     let account = story.pushbell.account();
     alice.set_pusher(&story.pushbell.url(), &account.app_id, &account.pushkey, &json!({}));
@@ -224,7 +224,7 @@ fn a_call_that_ends_elsewhere_stops_ringing_here() {
     let room = bob.create_room(&json!({"is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat"}));
     alice.join(&room);
     alice.mark_direct(&room, &bob);
-    let story = Story::start();
+    let story = Scene::start();
     // A session of its own: Alice's other one is her phone.
     let password = story.pushbell.home().join("password");
     std::fs::write(&password, "secret\n").expect("the home is writable");
@@ -246,14 +246,14 @@ fn a_call_that_ends_elsewhere_stops_ringing_here() {
         wait_until(&format!("{event_type} takes the popup away"), SOON, || {
             !story.desktop.notifications().open().contains_key(&popup.id())
         });
-        story.falls_silent();
+        story.wait_for_silence();
         missed_calls(0);
     }
 
     let (mark, popup) = (story.mark(), story.rings(&bob, &room, "hung up"));
     bob.send_event(&room, "m.call.hangup", &over("hung up"));
     assert_eq!(story.popup(&mark, "Missed call from Bob", "").replaces_id, popup.id());
-    story.falls_silent();
+    story.wait_for_silence();
     missed_calls(1);
 
     // A call to another user.

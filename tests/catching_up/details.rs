@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
+    mock_homeserver::{MockHomeserver, ReceivedRequest},
     rig::{SOON, wait_until},
     stage::{Session, Stage, synapse},
-    stand_in::{Asked, StandIn},
 };
 
 #[test]
@@ -59,8 +59,8 @@ fn a_push_of_ids_becomes_a_popup_with_names_and_text() {
 
 #[test]
 fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answers() {
-    let homeserver = StandIn::start();
-    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let homeserver = MockHomeserver::start();
+    let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.held = Box::new(details);
         answers.instead = Box::new(|asked| {
@@ -109,8 +109,8 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
 
 #[test]
 fn a_homeserver_that_asks_for_patience_is_not_asked_again_with_every_push() {
-    let homeserver = StandIn::start();
-    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let homeserver = MockHomeserver::start();
+    let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.instead = Box::new(move |asked| {
             details(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))

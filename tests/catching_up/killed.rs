@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    mock_homeserver::{MockHomeserver, entry},
     rig::{SOON, wait_until},
     stage::{Session, Stage},
-    stand_in::{StandIn, entry},
 };
 
 fn now() -> i64 {
@@ -25,14 +25,14 @@ fn push(stage: &Stage, event: &str) {
 
 #[test]
 fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let room = "!kitchen:hs.test";
     let session = Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") };
     let mut stage = Stage::start(&session);
     stage.pushbell.kill9();
 
     let mut events = Vec::new();
-    let mut send = |homeserver: &StandIn| {
+    let mut send = |homeserver: &MockHomeserver| {
         let event = format!("$event-{}", events.len());
         homeserver.answer(|answers| answers.listed.insert(0, entry(&event, room, now())));
         events.push(event.clone());

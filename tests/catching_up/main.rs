@@ -17,7 +17,7 @@ mod homeserver;
 mod hostile;
 mod killed;
 mod limits;
+mod mock_homeserver;
 mod network;
 mod sessions;
 mod stage;
-mod stand_in;

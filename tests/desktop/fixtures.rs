@@ -13,7 +13,7 @@ use crate::rig::{never_within, pushbell::Account};
 const UNHINDERED: usize = 5;
 
 /// The expected result of one push.
-struct Stated {
+struct Expected {
     /// Unread messages and missed calls, if the counts are stated.
     counts: Option<(u64, u64)>,
     /// Urgency, category, title and text; `None` if there is no popup.
@@ -40,7 +40,7 @@ fn every_fixture_is_shown_and_counted_as_stated() {
                 popups = 0;
             }
             let mark = app.mark();
-            let answer = app.pushbell.post(made_out_to(&account, body));
+            let answer = app.pushbell.post(addressed_to(&account, body));
             assert_eq!((answer.status, answer.json()), (200, json!({"rejected": []})), "{what}");
             if let Some([urgency, category, title, text]) = &stated.shown {
                 let seen = app.notifications().wait_for_notify_since(mark, &what, |_| true);
@@ -77,13 +77,13 @@ fn every_fixture_is_shown_and_counted_as_stated() {
 }
 
 /// Reads the expected results of each file's pushes from `expected.txt`.
-fn stated() -> BTreeMap<String, Vec<Stated>> {
-    let mut stated = BTreeMap::<_, Vec<Stated>>::new();
+fn stated() -> BTreeMap<String, Vec<Expected>> {
+    let mut stated = BTreeMap::<_, Vec<Expected>>::new();
     let mut file = "";
     for line in include_str!("../fixtures/expected.txt").lines().filter(|line| !line.starts_with('#')) {
         if let Some(read) = line.strip_prefix("  read:  ") {
             let pushes = stated.entry(file.to_owned()).or_default();
-            pushes.push(Stated { counts: counts(read), shown: None });
+            pushes.push(Expected { counts: counts(read), shown: None });
         } else if let Some(shown) = line.strip_prefix("  shown: ") {
             let last = stated.get_mut(file).and_then(|pushes| pushes.last_mut()).expect("read comes first");
             last.shown = popup(shown);
@@ -129,7 +129,7 @@ fn bodies(file: &str) -> Vec<String> {
 }
 
 /// The body with the account's pushkeys and the current time; nothing else changes.
-fn made_out_to(account: &Account, body: &str) -> String {
+fn addressed_to(account: &Account, body: &str) -> String {
     let push = Notification::parse(body.as_bytes()).expect("it is a push");
     let mut body = body.to_owned();
     for device in push.devices {

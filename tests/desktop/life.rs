@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     app::App,
-    ears::{Ears, HEARING},
+    listener::{SoundListener, WITH_SOUND},
 };
 use crate::rig::{
     Desktop, DesktopOptions, OnNotify, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
@@ -15,7 +15,7 @@ use crate::rig::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
+const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..WITH_SOUND };
 
 #[test]
 fn the_first_start_on_a_bare_home() {
@@ -267,20 +267,20 @@ fn switches(pid: u32) -> Option<(usize, u64)> {
 fn an_idle_app_does_not_wake() {
     const TIME: Duration = Duration::from_secs(10);
     let mut app = App::start(WHOLE, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut push = message("1", "room", "text");
     push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
     app.push(push);
     app.shows(0, "text");
-    ears.hears(&app, heard, &ears.default);
+    listener.hears(&app, heard, &listener.default);
     let mut call = message("2", "room", "");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 500});
     call["devices"] = json!([{"tweaks": {"sound": "ring"}}]);
     app.push(call);
     app.missed_calls(1);
-    ears.falls_silent();
+    listener.wait_for_silence();
     app.pushbell.ok(&["clear"]);
     let pid = app.pushbell.app().pid();
     // Idle threads of libraries end after some seconds.

@@ -5,7 +5,7 @@ use tiny_skia::Pixmap;
 
 use super::{
     app::App,
-    ears::{Ears, HEARING},
+    listener::{SoundListener, WITH_SOUND},
 };
 use crate::rig::{
     DesktopOptions, FakeScreenSaver, Notifier, SOON, TrayHost,
@@ -225,8 +225,8 @@ fn every_line_of_the_menu_does_what_it_says() {
 
 #[test]
 fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
-    let mut app = App::start(DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING }, "");
-    let ears = Ears::on(&app);
+    let mut app = App::start(DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..WITH_SOUND }, "");
+    let listener = SoundListener::on(&app);
     let sounding = |event: &str| {
         let mut push = message(event, "room", event);
         push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
@@ -234,17 +234,17 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     };
     let item = app.desktop.tray_item();
     assert_eq!(offers(&item, "Mute sounds").checked, Some(false));
-    let heard = ears.mark();
+    let heard = listener.mark();
     let mut call = sounding("ringing");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 60_000});
     call["devices"][0]["tweaks"]["sound"] = "ring".into();
     app.push(call);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     item.click_menu("Mute sounds");
-    ears.falls_silent();
+    listener.wait_for_silence();
     wait_until("the menu says so", SOON, || offers(&item, "Mute sounds").checked == Some(true));
-    let heard = ears.mark();
+    let heard = listener.mark();
     app.push(sounding("muted"));
     app.shows(0, "muted");
     app.pushbell.restart();
@@ -252,13 +252,13 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     assert_eq!(app.pushbell.status()["muted"], true);
     app.push(sounding("still muted"));
     app.notifications().wait_for_notify("it is shown", |shown| shown.body.ends_with("still muted"));
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     assert_eq!(offers(&item, "Mute sounds").checked, Some(true));
     item.click_menu("Mute sounds");
     app.pushbell.wait_for_status("sounds are back", |status| status["muted"] == false);
-    let heard = ears.mark();
+    let heard = listener.mark();
     app.push(sounding("loud"));
-    ears.hears(&app, heard, &ears.default);
+    listener.hears(&app, heard, &listener.default);
 }
 
 #[test]

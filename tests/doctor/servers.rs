@@ -31,19 +31,19 @@ use crate::rig::bus;
 
 /// How the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manners {
+pub(crate) enum Behavior {
     /// Forwards everything unchanged to Pushbell at this port.
-    HandsOn(u16),
+    Forwards(u16),
     /// Forwards, but appends to the answer's body.
-    Alters(u16),
+    AppendsToBody(u16),
     /// Forwards only `/health`; everything else is 404.
-    HandsHealthOn(u16),
+    ForwardsHealthOnly(u16),
     /// Always answers with this status.
-    Says(u16),
+    AnswersStatus(u16),
     /// Redirects to another scheme.
     Redirects,
     /// Answers with 200 and a page.
-    Greets,
+    AnswersPage,
     /// Accepts connections and never answers.
     Hangs,
 }
@@ -111,12 +111,12 @@ impl Authority {
 }
 
 impl Server {
-    pub(crate) fn start(manners: Manners) -> Self {
-        Self::serve(move |stream| answer(stream, manners))
+    pub(crate) fn start(behavior: Behavior) -> Self {
+        Self::serve(move |stream| answer(stream, behavior))
     }
 
     /// The same over HTTPS.
-    pub(crate) fn start_tls(manners: Manners, certificate: &Certificate) -> Self {
+    pub(crate) fn start_tls(behavior: Behavior, certificate: &Certificate) -> Self {
         let key = PrivatePkcs8KeyDer::from(certificate.key.serialize_der());
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -129,7 +129,7 @@ impl Server {
             let acceptor = acceptor.clone();
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, manners).await;
+                    answer(stream, behavior).await;
                 }
             }
         })
@@ -149,20 +149,20 @@ impl Server {
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, manners: Manners) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, behavior: Behavior) {
     let service = service_fn(move |request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(match manners {
-            Manners::HandsOn(port) => hand_on(request, port, "").await,
-            Manners::Alters(port) => hand_on(request, port, "\n<!-- checked by the proxy -->").await,
-            Manners::HandsHealthOn(port) if request.uri().path() == "/health" => hand_on(request, port, "").await,
-            Manners::HandsHealthOn(_) => response(404, "not here"),
-            Manners::Says(status) => response(status, "sorry"),
-            Manners::Greets => response(200, "<html>Welcome</html>"),
-            Manners::Redirects => {
+        Ok::<_, Infallible>(match behavior {
+            Behavior::Forwards(port) => hand_on(request, port, "").await,
+            Behavior::AppendsToBody(port) => hand_on(request, port, "\n<!-- checked by the proxy -->").await,
+            Behavior::ForwardsHealthOnly(port) if request.uri().path() == "/health" => hand_on(request, port, "").await,
+            Behavior::ForwardsHealthOnly(_) => response(404, "not here"),
+            Behavior::AnswersStatus(status) => response(status, "sorry"),
+            Behavior::AnswersPage => response(200, "<html>Welcome</html>"),
+            Behavior::Redirects => {
                 let to = format!("https://push.example.org{}", request.uri().path());
                 Response::builder().status(308).header(LOCATION, to).body(Full::default()).unwrap()
             }
-            Manners::Hangs => std::future::pending().await,
+            Behavior::Hangs => std::future::pending().await,
         })
     });
     // A client may disconnect.

@@ -231,7 +231,7 @@ impl Client {
     }
 
     /// Requests verification of another session of the same user.
-    pub(crate) fn ask_to_verify(&self, device: &str) -> VerificationRequest {
+    pub(crate) fn request_verification(&self, device: &str) -> VerificationRequest {
         self.query(&self.id());
         let device = block_on(self.olm.get_device(&self.id(), device.into(), None)).unwrap().unwrap();
         let (request, message) = device.request_verification();
@@ -240,7 +240,7 @@ impl Client {
     }
 
     /// The verification request of another session of the same user, not answered yet.
-    pub(crate) fn asked_to_verify(&self) -> VerificationRequest {
+    pub(crate) fn verification_request(&self) -> VerificationRequest {
         wait_for("a verification is asked for", SOON, || {
             self.query(&self.id());
             self.sync();
@@ -294,7 +294,7 @@ impl Client {
     }
 
     /// Sends another user's device a verification request that claims to come from a device of that user.
-    pub(crate) fn ask_other_to_verify(&self, other: &Self, device: &str) {
+    pub(crate) fn request_verification_of_other(&self, other: &Self, device: &str) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let request = json!({
             "from_device": other.olm.device_id(), "methods": ["m.sas.v1"], "timestamp": u64::try_from(now).unwrap(),

@@ -11,12 +11,12 @@ mod visit;
 
 mod calls;
 mod client;
-mod gate;
 mod keeps;
 mod late;
 mod outages;
 mod page;
 mod pictures;
+mod proxy;
 mod reads;
 mod refuses;
 mod rooms;

@@ -60,7 +60,7 @@ fn emoji_are_compared_from_health() {
     visit.post("/health/do", &[("do", "verify"), ("account", &scene.alice.id)]);
     answer(&visit, "Compare emoji with another session", "yes");
     shows(&visit, "accept in one of them");
-    let sas = usual.exchange_keys(&usual.asked_to_verify());
+    let sas = usual.exchange_keys(&usual.verification_request());
     let page = shows(&visit, "Do they match?");
     for emoji in sas.emoji().unwrap() {
         assert!(page.contains(emoji.symbol) && page.contains(emoji.description), "{page}");

@@ -123,7 +123,7 @@ impl Scene {
     }
 
     /// Replaces the notification service by a fake that supports inline replies and keeps its popups open.
-    pub(crate) fn takes_texts(&mut self) -> FakeNotifications {
+    pub(crate) fn use_reply_service(&mut self) -> FakeNotifications {
         self.desktop.kill_notifier();
         let fake = self.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
         self.pushbell.wait_for_status("the service is known", |status| {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Waits until the app withdraws the popup.
-fn is_taken_back(scene: &Scene, popup: &Notify) {
+fn is_withdrawn(scene: &Scene, popup: &Notify) {
     let closes = |traffic: &Traffic| (*traffic == Traffic::CloseNotification(popup.id())).then_some(());
     scene.desktop.notifications().wait("the popup is taken back", SOON, closes);
 }
@@ -21,8 +21,8 @@ fn is_taken_back(scene: &Scene, popup: &Notify) {
 #[test]
 fn a_recovery_key_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let (_, recovery_key) = strict(&mut scene);
-    let _stays = scene.takes_texts();
+    let (_, recovery_key) = verified_only(&mut scene);
+    let _stays = scene.use_reply_service();
     let mark = scene.mark();
     scene.login(&[]);
     let unverified = scene.account("it is not verified", |account| account["verified"] == false);
@@ -39,7 +39,7 @@ fn a_recovery_key_makes_the_session_a_verified_one() {
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
-    is_taken_back(&scene, &told);
+    is_withdrawn(&scene, &told);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
     assert!(!scene.on_disk("m.cross_signing.self_signing"));
@@ -56,7 +56,7 @@ fn a_login_verifies_with_a_recovery_key_from_a_file() {
 }
 
 /// Alice's other client with a cross-signing identity, Bob sending only to verified sessions, and her recovery key.
-fn strict(scene: &mut Scene) -> (Client, String) {
+fn verified_only(scene: &mut Scene) -> (Client, String) {
     let usual = Client::new(&SYNAPSE, &scene.alice);
     let recovery_key = usual.set_up_identity();
     scene.bob.set_up_identity();
@@ -65,7 +65,7 @@ fn strict(scene: &mut Scene) -> (Client, String) {
 }
 
 /// Waits for the emoji on the terminal; returns whether they match the other side's.
-fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
+fn shows_same_emoji(terminal: &mut Terminal, sas: &Sas) {
     for emoji in sas.emoji().unwrap() {
         terminal.expect(&format!("{}  {}", emoji.symbol, emoji.description));
     }
@@ -75,7 +75,7 @@ fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
 #[test]
 fn comparing_emoji_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
     scene.login(&[]);
     let unread = scene.bob.write(&scene.room, &scene.alice, "Before.");
@@ -86,9 +86,9 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
     terminal.expect("Compare emoji with another session of yours that is at hand?");
     terminal.type_line("y");
     terminal.expect("accept in one of them");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("y");
     usual.confirm(&sas);
     terminal.expect("The session is verified");
@@ -115,14 +115,14 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
 #[test]
 fn emoji_that_differ_verify_nothing() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("Compare emoji");
     terminal.type_line("y");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("n");
     terminal.expect("the emoji did not match");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
@@ -136,12 +136,12 @@ fn emoji_that_differ_verify_nothing() {
 #[test]
 fn a_verification_that_is_refused_is_told() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("Compare emoji");
     terminal.type_line("y");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     usual.cancel(&request);
     terminal.expect("it was cancelled in the other session");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
@@ -150,10 +150,10 @@ fn a_verification_that_is_refused_is_told() {
 #[test]
 fn a_request_of_another_session_is_told_and_answered() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
-    let _stays = scene.takes_texts();
+    let _stays = scene.use_reply_service();
     let saver = FakeScreenSaver::start(&scene.desktop, false);
     saver.set_locked(true);
     // Nothing else triggers a check.
@@ -164,7 +164,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     };
     wait_until("it no longer syncs", 2 * SOON, is_quiet);
     let mark = scene.mark();
-    let request = usual.ask_to_verify(&scene.own_device());
+    let request = usual.request_verification(&scene.own_device());
     // It checks when the user is present.
     saver.set_locked(false);
     let popup = scene.popup(mark, "asks to verify Pushbell");
@@ -172,21 +172,21 @@ fn a_request_of_another_session_is_told_and_answered() {
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("asks to verify this one");
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("y");
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
-    is_taken_back(&scene, &popup);
+    is_withdrawn(&scene, &popup);
 }
 
 #[test]
 fn a_command_sees_a_request_that_nothing_else_has_found() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
-    let request = usual.ask_to_verify(&scene.own_device());
+    let request = usual.request_verification(&scene.own_device());
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("asks to verify this one");
     assert!(!terminal.screen().contains("Compare emoji"), "{}", terminal.screen());
@@ -197,11 +197,11 @@ fn a_command_sees_a_request_that_nothing_else_has_found() {
 #[test]
 fn a_request_of_another_user_shows_nothing() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
     let mark = scene.mark();
-    scene.bob.ask_other_to_verify(&usual, &scene.own_device());
+    scene.bob.request_verification_of_other(&usual, &scene.own_device());
     scene.bob.excludes_insecure_devices = false;
     let event = scene.bob.write(&scene.room, &scene.alice, "Look.");
     scene.says(&event, "Look.");
@@ -214,7 +214,7 @@ fn a_request_of_another_user_shows_nothing() {
 #[test]
 fn keys_come_from_the_backup_once_its_key_is_given() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
     scene.login(&[]);
     let event = scene.bob.write(&scene.room, &scene.alice, "Only for the usual client.");
@@ -257,7 +257,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
 #[test]
 fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
     // Replaced by one of the homeserver's own.
     Client::new(&SYNAPSE, &scene.alice.sign_in_again()).make_unsigned_backup();
@@ -273,7 +273,7 @@ fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
 #[test]
 fn what_is_missing_for_an_unverified_session_is_told_once() {
     let mut scene = Scene::new();
-    let _usual = strict(&mut scene);
+    let _usual = verified_only(&mut scene);
     let mark = scene.mark();
     scene.login(&[]);
     let popup = scene.popup(mark, "Not all encrypted messages can be read");
@@ -309,7 +309,7 @@ fn a_new_session_of_the_account_is_told_once() {
 #[test]
 fn a_reset_of_the_identity_is_told_and_mended() {
     let mut scene = Scene::new();
-    let (_, recovery_key) = strict(&mut scene);
+    let (_, recovery_key) = verified_only(&mut scene);
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.login(&["--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);

@@ -3,7 +3,7 @@
 use pushbell::http::Limits;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Mood, PATH, Server, push, request};
+use crate::support::{Mode, PATH, Server, push, request};
 
 const KNOWN: &[&str] = &["alices-key"];
 
@@ -95,14 +95,14 @@ async fn http_1_0_and_connection_close_are_served_and_closed() {
 async fn a_client_that_has_said_all_it_will_say_gets_its_answers() {
     let server = Server::start().await;
     for requests in 1..=2 {
-        server.recording.set(Mood::Hangs);
+        server.recording.set(Mode::Hangs);
         let mut client = server.connect().await;
         client.send(&request("POST", PATH, &push(KNOWN)).repeat(requests)).await;
         client.stream.shutdown().await.unwrap();
         server.recording.has_begun(requests).await;
         // By then the server has received the end of what the first client sent.
         assert_eq!(server.push(&["stranger"]).await.status, 200);
-        server.recording.set(Mood::Works);
+        server.recording.set(Mode::Works);
         for _ in 0..requests {
             assert_eq!(client.answer().await.status, 200, "{requests}");
         }

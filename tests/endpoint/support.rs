@@ -38,7 +38,7 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 
 /// What the recorder does with a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Mode {
     Works,
     Fails,
     Hangs,
@@ -47,24 +47,24 @@ pub(crate) enum Mood {
 /// Records as the inbox does: a recording that has begun continues even if its caller is gone.
 #[derive(Clone)]
 pub(crate) struct Recording {
-    mood: watch::Sender<Mood>,
+    mode: watch::Sender<Mode>,
     begun: watch::Sender<usize>,
     pub(crate) done: watch::Sender<usize>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
 }
 
 impl Recording {
-    pub(crate) fn new(mood: Mood) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         Self {
-            mood: watch::Sender::new(mood),
+            mode: watch::Sender::new(mode),
             begun: watch::Sender::new(0),
             done: watch::Sender::new(0),
             deliveries: Arc::default(),
         }
     }
 
-    pub(crate) fn set(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
     /// Waits until the recorder has received this many pushes.
@@ -85,11 +85,11 @@ impl Recording {
         self.deliveries.lock().unwrap().len()
     }
 
-    async fn outcome(mood: &watch::Sender<Mood>) -> Result<(), InboxError> {
-        let settled = *mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await.unwrap();
+    async fn outcome(mode: &watch::Sender<Mode>) -> Result<(), InboxError> {
+        let settled = *mode.subscribe().wait_for(|mode| *mode != Mode::Hangs).await.unwrap();
         match settled {
-            Mood::Works => Ok(()),
-            Mood::Fails | Mood::Hangs => Err(InboxError::Unusable {
+            Mode::Works => Ok(()),
+            Mode::Fails | Mode::Hangs => Err(InboxError::Unusable {
                 path: "/home/somebody/pushbell.db".to_owned(),
                 reason: "/home/somebody/pushbell.db: database or disk is full".to_owned(),
             }),
@@ -102,7 +102,7 @@ impl Recorder for Recording {
         self.begun.send_modify(|begun| *begun += 1);
         let recording = self.clone();
         let elsewhere = tokio::spawn(async move {
-            Self::outcome(&recording.mood).await?;
+            Self::outcome(&recording.mode).await?;
             recording.deliveries.lock().unwrap().push(delivery);
             recording.done.send_modify(|done| *done += 1);
             Ok(())
@@ -111,7 +111,7 @@ impl Recorder for Recording {
     }
 
     fn check(&self) -> Outcome<'_> {
-        Box::pin(Self::outcome(&self.mood))
+        Box::pin(Self::outcome(&self.mode))
     }
 }
 
@@ -158,7 +158,7 @@ impl Server {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        let recording = Recording::new(Mood::Works);
+        let recording = Recording::new(Mode::Works);
         let intake = Intake::new(recording.clone(), accounts(), true);
         let server = http::Server::new(intake.clone(), ResumeWindow::default(), limits);
         server.set_extra_paths(&["/push".to_owned()]);

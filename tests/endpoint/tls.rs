@@ -31,7 +31,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{Client, Mood, PATH, PATIENCE, Server, push, request, serve, soon};
+use crate::support::{Client, Mode, PATH, PATIENCE, Server, push, request, serve, soon};
 
 const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
@@ -240,7 +240,7 @@ async fn a_server_that_ends_does_not_wait_for_handshakes() {
     begun.send(b"\x16\x03\x01").await;
     let mut idle = authority.connect(server.address, HOST).await.unwrap();
     let mut in_progress = authority.connect(server.address, HOST).await.unwrap();
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     in_progress.write_all(&request("POST", PATH, &push(KNOWN))).await.unwrap();
     server.recording.has_begun(1).await;
 
@@ -249,7 +249,7 @@ async fn a_server_that_ends_does_not_wait_for_handshakes() {
     let task = server.stop().await;
     begun.end().await;
     assert_eq!(soon(idle.read(&mut [0; 8])).await.unwrap(), 0, "and is told properly");
-    recording.set(Mood::Works);
+    recording.set(Mode::Works);
     let mut answer = Vec::new();
     soon(in_progress.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "a push in progress is answered");

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The body of a push for an unknown pushkey.
-fn for_a_stranger(app: &App) -> Value {
+fn for_unknown_pushkey(app: &App) -> Value {
     let stranger = Account { pushkey: "nobody's".to_owned(), ..app.account.clone() };
     address(&stranger, message("$stranger", "room"))
 }
@@ -31,7 +31,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
     let good = fs::read_to_string(&path).expect("the accounts are there");
     let known = address(&app.account, message("$known", "room"));
     let rejected = json!({"rejected": ["nobody's"]});
-    assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+    assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)), (200, rejected.clone()));
 
     for is_running in [true, false] {
         for (fault, text) in [("missing", None), ("damaged", Some("[[account]\nname = 1")), ("empty", Some(""))] {
@@ -49,7 +49,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             wait_until(&format!("it says that the accounts are {fault}"), crate::rig::SOON, || {
                 app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains("accounts"))
             });
-            let answer = app.pushbell.post(for_a_stranger(&app).to_string());
+            let answer = app.pushbell.post(for_unknown_pushkey(&app).to_string());
             assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{fault}");
             let answer = app.pushbell.post(known.to_string());
             // Known pushkeys remain known while the app runs. After a start they are unknown.
@@ -63,7 +63,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             fs::write(&path, &good).expect("it is ours");
             wait_until("the accounts are read again", crate::rig::SOON, || app.pushbell.is_healthy());
             assert_eq!(app.pushbell.push(&known), (200, json!({"rejected": []})), "{fault}");
-            assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+            assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)), (200, rejected.clone()));
         }
     }
 }
@@ -121,7 +121,7 @@ fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
             app.pushbell.health().is_ok_and(|answer| answer.status == 503) && app.pushbell.push(&known).0 == 503
         });
         app.pushbell.notify(&other, message(&format!("$other {is_running}"), "room"));
-        assert_eq!(app.pushbell.push(&for_a_stranger(&app)).0, 503);
+        assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)).0, 503);
         let problems = app.pushbell.status()["problems"].to_string();
         assert!(problems.contains("accounts.toml") && problems.contains("--accept"), "{problems}");
         let doctor = app.pushbell.command(&["doctor"]);

@@ -16,7 +16,7 @@ use crate::{
 
 /// Checks that a push is answered with a retryable 503, and that nothing is rejected.
 #[track_caller]
-pub(crate) fn is_put_off(app: &App, event: &str) {
+pub(crate) fn is_refused_for_now(app: &App, event: &str) {
     let answer = app.pushbell.post(address(&app.account, message(event, "room")).to_string());
     assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{answer:?}");
     assert_eq!(answer.json()["errcode"], "M_UNKNOWN");
@@ -25,7 +25,7 @@ pub(crate) fn is_put_off(app: &App, event: &str) {
 
 /// Checks that the app itself reports that it cannot accept pushes, and why.
 #[track_caller]
-pub(crate) fn is_ill(app: &App, why: &str) {
+pub(crate) fn is_unhealthy(app: &App, why: &str) {
     wait_until(&format!("/health says {why:?}"), SOON, || {
         app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains(why))
     });
@@ -48,8 +48,8 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
         other
     };
     let other = locked(&app);
-    is_put_off(&app, "$locked");
-    is_ill(&app, "locked");
+    is_refused_for_now(&app, "$locked");
+    is_unhealthy(&app, "locked");
     drop(other);
     recovers(&app, "$locked");
 
@@ -58,8 +58,8 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
     let other = locked(&app);
     other.execute_batch("COMMIT; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
     app.pushbell.launch(&["run"]);
-    is_ill(&app, "locked");
-    is_put_off(&app, "$at start");
+    is_unhealthy(&app, "locked");
+    is_refused_for_now(&app, "$at start");
     drop(other);
     recovers(&app, "$at start");
     app.shows(0, "text $before\ntext $locked\ntext $at start");
@@ -74,7 +74,7 @@ fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
     let other = Connection::open(app.pushbell.database()).expect("the database is there");
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
     app.pushbell.launch(&["run"]);
-    is_ill(&app, "locked");
+    is_unhealthy(&app, "locked");
     drop(other);
     recovers(&app, "$paused");
     app.pushbell.wait_for_status("it is paused", |status| status["paused_until"].is_string());
@@ -85,7 +85,7 @@ fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
 }
 
 /// The files that were set aside.
-fn kept_aside(app: &App) -> Vec<PathBuf> {
+fn set_aside(app: &App) -> Vec<PathBuf> {
     let entries = fs::read_dir(app.pushbell.data_directory()).expect("it is there");
     let paths = entries.map(|entry| entry.expect("it is readable").path());
     paths.filter(|path| path.display().to_string().contains("pushbell.db.damaged-")).collect()
@@ -141,7 +141,7 @@ fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
 
         // The user is told: popup, status and log.
         let told = app.titled(0, "The inbox was damaged");
-        let kept = kept_aside(&app);
+        let kept = set_aside(&app);
         let kept = kept.iter().find(|path| !path.display().to_string().ends_with("-wal")).expect("it is kept aside");
         let name = kept.file_name().expect("it has a name").to_str().expect("it is UTF-8");
         assert!(told.body.contains(name), "{}", told.body);
@@ -156,7 +156,7 @@ fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
         // Nothing more is set aside, and a restart uses the new database.
         app.pushbell.restart();
         assert_eq!(app.pushbell.history().len(), 1);
-        assert_eq!(kept_aside(&app).iter().filter(|path| !path.display().to_string().ends_with("-wal")).count(), 1);
+        assert_eq!(set_aside(&app).iter().filter(|path| !path.display().to_string().ends_with("-wal")).count(), 1);
     }
 }
 
@@ -175,7 +175,7 @@ fn a_newer_database_is_refused_and_not_harmed() {
     let said = app.pushbell.app().stderr();
     assert!(said.contains("version 99") && said.contains("newer Pushbell"), "{said}");
     assert_eq!(fs::read(&database).expect("it is there"), before);
-    assert!(kept_aside(&app).is_empty());
+    assert!(set_aside(&app).is_empty());
 }
 
 #[test]

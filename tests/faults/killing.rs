@@ -12,9 +12,9 @@ use crate::{app::App, rig::DesktopOptions};
 const ROUNDS: u32 = 50;
 
 /// Random delays. The seed is printed when the test fails.
-struct Chance(u64);
+struct RandomDelays(u64);
 
-impl Chance {
+impl RandomDelays {
     fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let seed = u64::from(now.subsec_nanos()) | 1;
@@ -37,7 +37,7 @@ fn whenever_it_is_killed_what_was_answered_is_kept_once_and_shown_once() {
     let service = app.desktop.fake_notifier(&["body"]);
     let database = app.pushbell.database();
     let load = Load::start(4, app.pushbell.port, &app.account, 6);
-    let mut chance = Chance::new();
+    let mut chance = RandomDelays::new();
     for round in 0..ROUNDS {
         thread::sleep(chance.milliseconds(250));
         let accepted = load.accepted();
@@ -71,7 +71,7 @@ fn a_popup_comes_again_only_if_it_was_killed_between_the_popup_and_its_record() 
     const ROUNDS: usize = 25;
     let mut app = App::start(DesktopOptions::BARE, "");
     let service = app.desktop.fake_notifier(&["body"]);
-    let mut chance = Chance::new();
+    let mut chance = RandomDelays::new();
     for round in 0..ROUNDS {
         for room in ["one", "two"] {
             app.push(message(&format!("${round}-{room}"), room));

@@ -3,7 +3,7 @@
 use std::{env, thread, time::Duration, time::Instant};
 
 use crate::{
-    authority::{Authority, Place},
+    authority::{Authority, CertificateFiles},
     links::Nginx,
     rig::{SOON, Terminal, wait_until},
     scene::{BLOCKED, CABLE, Scene},
@@ -17,7 +17,7 @@ fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
     let Some(cable) = &*CABLE else { return };
     let host = format!("{}.1", cable.public);
     let authority = Authority::new();
-    let place = Place::with(&authority.certify(&host));
+    let place = CertificateFiles::with(&authority.certify(&host));
     let tls =
         format!("ssl_certificate {};\nssl_certificate_key {};", place.certificate().display(), place.key().display());
     let nginx = Nginx::at(&host, "ssl", &tls);
@@ -54,7 +54,7 @@ fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
     eprintln!("the cut is noticed after {:?}", cut.elapsed());
     events.push(scene.bob.send(&scene.room, "Still into the void."));
     thread::sleep(length.unwrap_or_default().saturating_sub(cut.elapsed()));
-    cable.mend();
+    cable.reconnect();
     let mended = Instant::now();
     scene.knows_once(&events);
     eprintln!("{:?} after the cut all is known", mended.elapsed());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rig::{Clock, SOON, fake_service::FakeNotifications, wait_for, wait_until},
-    scene::{SYNAPSE, Scene, by_way_of},
+    scene::{SYNAPSE, Scene, losing_answers},
 };
 
 /// Alice signed in, with the running app and a notification service that shows buttons.
@@ -216,7 +216,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
     static IS_KILLED: AtomicBool = AtomicBool::new(false);
     let tried = || TRIES.load(Ordering::Relaxed);
     let scene = Scene::new();
-    let homeserver = by_way_of(move |head| {
+    let homeserver = losing_answers(move |head| {
         if !is_send(head) {
             return false;
         }
@@ -246,7 +246,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
 fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
     let mut scene = Scene::new();
     let clock = Clock::of(&mut scene.pushbell);
-    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
+    let (scene, fake) = signed_in_to(scene.at(losing_answers(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it is written down", SOON, || scene.waiting() == 1);
@@ -269,7 +269,7 @@ fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
 #[test]
 fn what_waits_to_be_sent_ends_with_the_session() {
     let scene = Scene::new();
-    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
+    let (scene, fake) = signed_in_to(scene.at(losing_answers(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was sent", SOON, || scene.written().len() == 1);

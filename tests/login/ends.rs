@@ -34,7 +34,7 @@ fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
 fn a_homeserver_that_blocks_private_addresses_ends_with_code_3() {
     let scene = Scene::on(&GUARDED);
     let login =
-        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+        scene.concurrently(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains("The pusher is set, but no push has come."), "{login:#?}");
@@ -48,7 +48,7 @@ fn a_wrong_public_url_ends_with_code_3() {
     let wrong = format!("http://127.0.0.1:{}", http::free_port());
     scene.pushbell.configure(&format!("[server]\npublic_url = \"{wrong}\"\n"));
     let login =
-        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+        scene.concurrently(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");

@@ -10,7 +10,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Act, Between, Desktop, DesktopOptions, Home, Pushbell, SOON, Stage, Synapse, between::answer, pushbell::Output,
+    Desktop, DesktopOptions, Home, Proxy, ProxyAction, Pushbell, SOON, Stage, Synapse, proxy::answer, pushbell::Output,
     synapse::User, wait_for,
 };
 
@@ -69,7 +69,7 @@ impl Scene {
     }
 
     /// Runs `pushbell login` with Alice's password while `run` executes; returns both results.
-    pub(crate) fn beside<T: Send>(&self, run: impl FnOnce(&Self) -> T + Send, meanwhile: impl FnOnce(&Self)) -> T
+    pub(crate) fn concurrently<T: Send>(&self, run: impl FnOnce(&Self) -> T + Send, meanwhile: impl FnOnce(&Self)) -> T
     where
         Self: Sync,
     {
@@ -81,7 +81,7 @@ impl Scene {
     }
 
     /// Waits until Alice has a pusher, then sends a message as Bob.
-    pub(crate) fn bob_writes_when_there_is_a_pusher(&self) -> String {
+    pub(crate) fn bob_writes_once_pusher_is_set(&self) -> String {
         self.wait_for_pushers(1);
         self.bob.send(&self.room, "Dinner is ready.")
     }
@@ -99,9 +99,11 @@ impl Scene {
 }
 
 /// The URL of a proxy before the homeserver that drops the answers to requests whose head matches.
-pub(crate) fn by_way_of(is_lost: impl Fn(&str) -> bool + Send + Sync + 'static) -> String {
-    let loses = move |stage, head: &str| if stage == Stage::Answered && is_lost(head) { Act::Lose } else { Act::Pass };
-    Between::before(SYNAPSE.port, loses).url()
+pub(crate) fn losing_answers(is_lost: impl Fn(&str) -> bool + Send + Sync + 'static) -> String {
+    let loses = move |stage, head: &str| {
+        if stage == Stage::Answered && is_lost(head) { ProxyAction::Lose } else { ProxyAction::Pass }
+    };
+    Proxy::before(SYNAPSE.port, loses).url()
 }
 
 /// The URL of a proxy before the homeserver that refuses every pusher.
@@ -109,7 +111,7 @@ pub(crate) fn refusing_pushers() -> String {
     const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
     let refuses = |_, head: &str| {
         let is_pusher = head.starts_with("POST /_matrix/client/v3/pushers/set ");
-        if is_pusher { Act::Answer(answer(400, "", REFUSAL)) } else { Act::Pass }
+        if is_pusher { ProxyAction::Answer(answer(400, "", REFUSAL)) } else { ProxyAction::Pass }
     };
-    Between::before(SYNAPSE.port, refuses).url()
+    Proxy::before(SYNAPSE.port, refuses).url()
 }

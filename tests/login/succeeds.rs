@@ -7,7 +7,7 @@ use crate::scene::Scene;
 #[test]
 fn a_password_login_ends_with_a_real_push() {
     let scene = Scene::new();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
@@ -29,7 +29,7 @@ fn a_password_login_ends_with_a_real_push() {
 fn a_push_is_proven_by_the_running_app_too() {
     let mut scene = Scene::new();
     scene.pushbell.run();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
@@ -76,7 +76,7 @@ fn an_access_token_will_do_and_its_session_is_left_alone() {
             ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--event-id-only"];
         scene.pushbell.command(&arguments)
     };
-    let login = scene.beside(login, |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(login, |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(scene.devices().len(), 0);

@@ -38,7 +38,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
     scene.pushbell.run();
     let home = scene.pushbell.account_named("home");
     scene.pushbell.ok(&["test", "--kind", "mention"]);
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(names(&scene), [&*scene.alice.id]);
@@ -60,7 +60,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
 #[test]
 fn a_logout_while_it_does_not_run_leaves_nothing_unread() {
     let scene = Scene::new();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(unread(&scene), 1);
 

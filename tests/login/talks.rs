@@ -89,10 +89,10 @@ fn a_password_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let scene = Scene::new();
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
-    assert!(!terminal.is_as_usual(), "what is typed as soon as it is asked for is not shown");
+    assert!(!terminal.is_in_normal_mode(), "what is typed as soon as it is asked for is not shown");
     terminal.type_line("wrong\u{3}");
     assert_eq!(terminal.wait(SOON), None, "it was interrupted: {}", terminal.screen());
-    assert!(terminal.is_as_usual() && !terminal.screen().contains("wrong"), "{}", terminal.screen());
+    assert!(terminal.is_in_normal_mode() && !terminal.screen().contains("wrong"), "{}", terminal.screen());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     SYNAPSE,
-    relay::{Manners, Relay},
+    relay::{Behavior, Relay},
     rig::{SOON, keyring::Keyring, wait_until},
     scene::Scene,
 };
@@ -44,7 +44,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     let keyring = Keyring::start(&scene.desktop);
     scene.pushbell.configure("[popup]\ntimeout = \"never\"\n[log]\nlevel = \"trace\"\n");
     scene.pushbell.run();
-    relay.behave(Manners { token: Some(TOKEN), ..Manners::default() });
+    relay.set_behavior(Behavior { token: Some(TOKEN), ..Behavior::default() });
     let add = ["account", "add", ACCOUNT, "--ntfy", &relay.url()];
     let refused = scene.pushbell.command(&add);
     assert!(refused.code == 1 && refused.stderr.contains("--ntfy-token-file"), "{refused:#?}");
@@ -81,7 +81,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
             "prio": "high", "devices": [device]}})
         .to_string()
     });
-    relay.say_all(made_up);
+    relay.publish_all(made_up);
     wait_until("all of that is told at once", SOON, || hints(&scene).len() == 2);
     let notices = hints(&scene);
     let at = |notice: &Value| notice["received_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
@@ -97,7 +97,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     assert_eq!(of_account(&scene.pushbell.status())["unread"], 2, "not what the relay says");
 
     // Nothing is shown twice, though the relay replays everything, newest first.
-    relay.behave(Manners { token: Some(TOKEN), replays_all: true, ..Manners::default() });
+    relay.set_behavior(Behavior { token: Some(TOKEN), replays_all: true, ..Behavior::default() });
     scene.pushbell.restart();
     scene.pushbell.wait_for_status("it is connected again", connected);
     let event = scene.bob.send(&scene.room, "Dinner is gone.");
@@ -105,8 +105,8 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     assert_eq!(hints(&scene).len(), 3);
     let doctor = scene.pushbell.command(&["doctor"]);
     assert!(doctor.stdout.contains(&format!("{ACCOUNT}: {} relays pushes", relay.url())), "{doctor:#?}");
-    let refusing = Manners { to_readers: Some((403, "")), ..Manners::default() };
-    relay.behave(refusing);
+    let refusing = Behavior { to_readers: Some((403, "")), ..Behavior::default() };
+    relay.set_behavior(refusing);
     relay.cut();
     let status = scene.pushbell.wait_for_status("it says so", |status| {
         of_account(status)["way_now"].as_str().unwrap_or_default().contains(REFUSED)

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// How it answers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Manners {
+pub(crate) struct Behavior {
     /// The answer to a homeserver's push, status and body; `None` accepts it.
     pub(crate) to_pushes: Option<(u16, Value)>,
     /// The answer to discovery requests.
@@ -22,7 +22,7 @@ pub(crate) struct Manners {
     /// The access token that readers need; writers need none.
     pub(crate) token: Option<&'static str>,
     /// Endless answers are buffered and never arrive.
-    pub(crate) holds_back: bool,
+    pub(crate) buffers_answers: bool,
     /// Sends nothing more on open connections.
     pub(crate) is_mute: bool,
     /// Replays all messages, newest first, whatever the reader asks for.
@@ -30,7 +30,7 @@ pub(crate) struct Manners {
 }
 
 struct Inner {
-    manners: Manners,
+    behavior: Behavior,
     /// The base URL.
     base: String,
     keepalive: Duration,
@@ -62,7 +62,7 @@ impl Relay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let inner = Inner {
-            manners: Manners::default(),
+            behavior: Behavior::default(),
             base: format!("http://127.0.0.1:{port}"),
             keepalive,
             kept: Vec::new(),
@@ -97,8 +97,8 @@ impl Relay {
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn behave(&self, manners: Manners) {
-        self.inner().manners = manners;
+    pub(crate) fn set_behavior(&self, behavior: Behavior) {
+        self.inner().behavior = behavior;
         self.state.1.notify_all();
     }
 
@@ -121,12 +121,12 @@ impl Relay {
     }
 
     /// Publishes a message, as anyone who knows the topic can.
-    pub(crate) fn say(&self, message: &str) {
-        self.say_all([message.to_owned()]);
+    pub(crate) fn publish(&self, message: &str) {
+        self.publish_all([message.to_owned()]);
     }
 
     /// Publishes several messages at once.
-    pub(crate) fn say_all(&self, messages: impl IntoIterator<Item = String>) {
+    pub(crate) fn publish_all(&self, messages: impl IntoIterator<Item = String>) {
         let mut inner = self.inner();
         messages.into_iter().for_each(|message| keep(&mut inner, &message));
         self.state.1.notify_all();
@@ -172,18 +172,18 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let lock = || state.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let manners = lock().manners.clone();
+    let behavior = lock().behavior.clone();
     match (method, path) {
         ("GET", "/_matrix/push/v1/notify") => {
             let usual = (200, json!({"unifiedpush": {"gateway": "matrix"}}));
-            let (status, body) = manners.to_discovery.unwrap_or(usual);
+            let (status, body) = behavior.to_discovery.unwrap_or(usual);
             answer(stream, status, "", &body.to_string())
         }
         ("POST", "/_matrix/push/v1/notify") => {
             let text = String::from_utf8(body).unwrap();
             let push: Value = serde_json::from_str(&text).unwrap();
             let pushkey = push["notification"]["devices"][0]["pushkey"].as_str().unwrap().to_owned();
-            let (status, body) = manners.to_pushes.unwrap_or_else(|| {
+            let (status, body) = behavior.to_pushes.unwrap_or_else(|| {
                 let is_ours = pushkey.starts_with(&format!("{}/", lock().base));
                 let rejected = if is_ours { json!([]) } else { json!([pushkey]) };
                 (200, json!({"rejected": rejected}))
@@ -200,10 +200,10 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
             answer(stream, status, "Content-Type: application/json\r\n", &body.to_string())
         }
         ("GET", path) if path.ends_with("/auth") || path.ends_with("/json") => {
-            if let Some((status, more)) = manners.to_readers {
+            if let Some((status, more)) = behavior.to_readers {
                 return answer(stream, status, more, "{}");
             }
-            match (manners.token, authorization) {
+            match (behavior.token, authorization) {
                 (None, _) => {}
                 (Some(_), None) => return answer(stream, 403, "", "{\"code\":40301}"),
                 (Some(token), Some(sent)) if sent == format!("Bearer {token}") => {}
@@ -219,14 +219,14 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
 }
 
 /// The cached messages that match the query.
-fn wanted(inner: &Inner, query: &str) -> Vec<Value> {
+fn matching(inner: &Inner, query: &str) -> Vec<Value> {
     let since = query.split('&').find_map(|pair| pair.strip_prefix("since="));
     let since = match since {
         None => u64::MAX,
         // An unknown ID means everything.
         Some(since) => since.parse().unwrap_or(0),
     };
-    if inner.manners.replays_all {
+    if inner.behavior.replays_all {
         return inner.kept.iter().rev().map(|(_, line)| line.clone()).collect();
     }
     inner.kept.iter().filter(|(time, _)| *time >= since).map(|(_, line)| line.clone()).collect()
@@ -236,16 +236,17 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
     let mut inner = state.0.lock().unwrap_or_else(PoisonError::into_inner);
     if query.contains("poll=1") {
         inner.polls += 1;
-        let lines: String = wanted(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        let lines: String =
+            matching(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         return answer(stream, 200, "", &lines);
     }
-    if inner.manners.holds_back {
+    if inner.behavior.buffers_answers {
         drop(inner);
         // Until the client disconnects.
         return stream.read(&mut [0]).map(drop);
     }
     inner.connections += 1;
-    let (cut, replayed, mut position) = (inner.cut, wanted(&inner, query), inner.kept.len());
+    let (cut, replayed, mut position) = (inner.cut, matching(&inner, query), inner.kept.len());
     let keepalive = inner.keepalive;
     write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     chunk(stream, &json!({"id": "open", "time": now(), "event": "open", "topic": "up"}))?;
@@ -253,7 +254,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
         chunk(stream, &line)?;
     }
     while inner.cut == cut {
-        if !inner.manners.is_mute {
+        if !inner.behavior.is_mute {
             for (_, line) in &inner.kept[position..] {
                 chunk(stream, line)?;
             }
@@ -261,7 +262,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
         }
         let (woken, waited) = state.1.wait_timeout(inner, keepalive).unwrap_or_else(PoisonError::into_inner);
         inner = woken;
-        if waited.timed_out() && !inner.manners.is_mute {
+        if waited.timed_out() && !inner.behavior.is_mute {
             chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;
         }
     }

@@ -8,7 +8,7 @@ use pushbell::homeserver::{
 };
 
 use crate::{
-    browser::{Browser, Shown},
+    browser::{Browser, FinalPage},
     homeserver, metadata,
     rig::{SOON, bus::block_on},
     server::{AccountServer, Plan},
@@ -21,7 +21,7 @@ async fn begin(homeserver: &HomeserverClient) -> Authorization {
 }
 
 /// Signs in with a browser; returns the result and the page that the browser shows last.
-async fn sign_in(homeserver: &HomeserverClient) -> (Result<Session, OAuthError>, Shown) {
+async fn sign_in(homeserver: &HomeserverClient) -> (Result<Session, OAuthError>, FinalPage) {
     let (browser, authorization) = (Browser::new(), begin(homeserver).await);
     let url = authorization.url();
     tokio::join!(authorization.finish(homeserver, NAME, SOON), browser.visit(&url))

@@ -9,7 +9,7 @@ use crate::rig::{process::TempDir, pushbell::executable};
 
 /// The page that the browser shows last.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct FinalPage {
     /// 0: the connection failed.
     pub(crate) status: u64,
     pub(crate) address: String,
@@ -17,7 +17,7 @@ pub(crate) struct Shown {
     pub(crate) headers: Value,
 }
 
-impl Shown {
+impl FinalPage {
     pub(crate) fn from_json(page: &Value) -> Self {
         let text = |key: &str| page[key].as_str().unwrap_or_default().to_owned();
         Self {
@@ -48,11 +48,11 @@ impl Browser {
     }
 
     /// Opens an address, follows redirects, and returns the final page.
-    pub(crate) async fn visit(&self, address: &str) -> Shown {
+    pub(crate) async fn visit(&self, address: &str) -> FinalPage {
         let mut command = Command::new("python3");
         command.arg(self.0.path().join("xdg-open")).arg(address).stdin(Stdio::null());
         let output = command.output().await.expect("python3 starts. `make test` installs what the tests need");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Shown::from_json(&serde_json::from_slice(&output.stdout).expect("it prints JSON"))
+        FinalPage::from_json(&serde_json::from_slice(&output.stdout).expect("it prints JSON"))
     }
 }

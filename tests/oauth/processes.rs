@@ -37,7 +37,7 @@ fn is_waited_for(lock: &Path) -> bool {
 }
 
 /// Runs the app until it requests a refresh, which is held until the other process needs one too.
-fn beside_a_refresh_of_the_program<T: Send>(scene: &mut Scene, run: impl FnOnce(&Scene) -> T + Send) -> T {
+fn during_a_refresh_of_the_app<T: Send>(scene: &mut Scene, run: impl FnOnce(&Scene) -> T + Send) -> T {
     let before = scene.server.world().refreshes;
     scene.server.world().plan.holds_refreshes = true;
     scene.pushbell.launch(&["run"]);
@@ -61,7 +61,7 @@ fn two_processes_renew_a_token_once_and_both_go_on() {
     let login = scene.login();
     assert_eq!(login.code, 3, "{login:#?}");
 
-    let signed_in = beside_a_refresh_of_the_program(&mut scene, |scene| {
+    let signed_in = during_a_refresh_of_the_app(&mut scene, |scene| {
         let paths = paths(&scene.pushbell.data_directory());
         let account = AccountsFile::new(&paths.accounts).read().unwrap().find("@alice:hs.test").cloned().unwrap();
         block_on(Sessions::new(Secrets::new(&paths)).open(&account.sign_in.unwrap(), SOON)).unwrap()
@@ -76,8 +76,7 @@ fn two_processes_renew_a_token_once_and_both_go_on() {
     assert!(!scene.server.world().sessions[0].over);
 
     scene.pushbell.terminate();
-    let logout =
-        beside_a_refresh_of_the_program(&mut scene, |scene| scene.pushbell.command(&["logout", "@alice:hs.test"]));
+    let logout = during_a_refresh_of_the_app(&mut scene, |scene| scene.pushbell.command(&["logout", "@alice:hs.test"]));
     assert_eq!(logout.code, 0, "{logout:#?}");
     assert!(logout.stdout.contains("Removed the pusher.\nSigned out.\n"), "{logout:#?}");
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    browser::{Browser, Shown},
+    browser::{Browser, FinalPage},
     homeserver,
     rig::{
         Desktop, DesktopOptions, Pushbell, SOON, Synapse,
@@ -36,12 +36,12 @@ impl Scene {
         let desktop = Desktop::start(DesktopOptions::BARE);
         let pushbell = Pushbell::prepare(&desktop, "");
         let scene = Self { server, synapse, pushbell, _desktop: desktop };
-        scene.opens_with(include_str!("browser.py"));
+        scene.set_browser(include_str!("browser.py"));
         scene
     }
 
     /// Makes this script the program that opens addresses.
-    fn opens_with(&self, script: &str) {
+    fn set_browser(&self, script: &str) {
         let directory = self.pushbell.home().parent().expect("homes are in a directory").join("bin");
         // The fallback must not open this computer's own browser.
         for (program, script) in [("xdg-open", script), ("gio", "#!/bin/sh\nexit 3\n")] {
@@ -73,11 +73,11 @@ impl Scene {
     }
 
     /// The address that the browser opened, and the final page.
-    fn seen(&self) -> (String, Shown) {
+    fn seen(&self) -> (String, FinalPage) {
         let text = wait_for("the browser has ended", SOON, || fs::read_to_string(self.record()).ok());
         fs::remove_file(self.record()).unwrap();
         let page: Value = serde_json::from_str(&text).unwrap();
-        (page["argument"].as_str().unwrap().to_owned(), Shown::from_json(&page))
+        (page["argument"].as_str().unwrap().to_owned(), FinalPage::from_json(&page))
     }
 
     /// The session granted last.
@@ -111,7 +111,7 @@ fn an_account_signs_in_by_oauth_and_out_again() {
     }
 
     // Again on a desktop whose browser does not start. This login ends the previous session.
-    scene.opens_with("#!/bin/sh\nexit 3\n");
+    scene.set_browser("#!/bin/sh\nexit 3\n");
     scene.server.world().plan.access_life = 1;
     let login = scene.login();
     assert_eq!(login.code, NOTHING_CAME, "{login:#?}");
@@ -172,7 +172,7 @@ fn an_account_signs_in_by_single_sign_on_and_out_again() {
 #[test]
 fn ctrl_c_ends_the_wait_for_the_browser() {
     let mut scene = Scene::new(synapse::start(Plan::default()));
-    scene.opens_with("#!/bin/sh\nexit 0\n");
+    scene.set_browser("#!/bin/sh\nexit 0\n");
     scene.launch();
     wait_until("the address is shown", SOON, || scene.pushbell.app().stdout().contains("redirect_uri"));
     let output = scene.pushbell.app().stdout();

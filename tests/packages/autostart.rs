@@ -36,9 +36,9 @@ fn without_a_user_manager_an_autostart_entry_starts_it() {
 }
 
 /// A home directory, and system directories as far as environment variables can redirect them.
-struct Places(TempDir);
+struct Directories(TempDir);
 
-impl Places {
+impl Directories {
     fn new() -> Self {
         Self(TempDir::new())
     }
@@ -89,7 +89,7 @@ fn unit() -> String {
 
 #[test]
 fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
-    let places = Places::new();
+    let places = Directories::new();
     places.install_unit();
     assert_eq!(places.status(), "Pushbell does not start with the desktop.\n");
     let link = places.path(&format!("config/systemd/user/graphical-session.target.wants/{}", unit()));
@@ -107,7 +107,7 @@ fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
 
 #[test]
 fn a_unit_that_the_system_starts_is_masked() {
-    let places = Places::new();
+    let places = Directories::new();
     places.install_unit();
     let link = places.path(&format!("run/systemd/user/graphical-session.target.wants/{}", unit()));
     fs::create_dir_all(link.parent().expect("a directory")).expect("made");
@@ -121,7 +121,7 @@ fn a_unit_that_the_system_starts_is_masked() {
 
 #[test]
 fn an_entry_of_the_systems_is_found_and_hidden() {
-    let places = Places::new();
+    let places = Directories::new();
     let text = "[Desktop Entry]\nType=Application\nName=Pushbell\nExec=pushbell run\n";
     let entry = places.write(&format!("etc/xdg/autostart/{}.desktop", app_info::APP_ID), text);
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());

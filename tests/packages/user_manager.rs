@@ -12,6 +12,7 @@ use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
+    mock_homeserver::MockHomeserver,
     rig::{
         Desktop, DesktopOptions, Notifier, Pushbell, SOON, Sound,
         keyring::Keyring,
@@ -20,7 +21,6 @@ use crate::{
         wait_for, wait_until,
     },
     stage,
-    stand_in::StandIn,
 };
 
 /// Starts a user manager in PID and mount namespaces and a control group of its own, so that it cannot affect others.
@@ -219,7 +219,7 @@ fn the_user_unit_starts_with_the_session_under_its_limits() {
 fn the_keyring_is_read_and_written_under_the_limits_of_the_unit() {
     let session = Session::start();
     let keyring = Keyring::start(&session.desktop);
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     // Each refresh token is valid once, as with homeservers; only the newest token is accepted.
     let newest = |token: &'static str, before: &'static str| {
         homeserver.answer(|answers| {

@@ -168,7 +168,7 @@ impl TestBus {
 
 /// An event about popups.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum PopupReport {
     Service(ServiceState),
     Screen(ScreenEvent),
 }
@@ -178,7 +178,7 @@ pub(crate) struct Desktop {
     pub(crate) session: Session,
     pub(crate) screen: Screen,
     events: UnboundedReceiver<DesktopEvent>,
-    said: VecDeque<Said>,
+    said: VecDeque<PopupReport>,
 }
 
 impl Desktop {
@@ -198,7 +198,7 @@ impl Desktop {
     }
 
     /// The next event about popups.
-    pub(crate) async fn next(&mut self) -> Said {
+    pub(crate) async fn next(&mut self) -> PopupReport {
         let said = async {
             loop {
                 self.make_calls();
@@ -215,9 +215,9 @@ impl Desktop {
 
     fn take_in(&mut self, event: PopupEvent) {
         if let PopupEvent::Service { state, .. } = &event {
-            self.said.push_back(Said::Service(state.clone()));
+            self.said.push_back(PopupReport::Service(state.clone()));
         }
-        self.said.extend(self.screen.handle(event).into_iter().map(Said::Screen));
+        self.said.extend(self.screen.handle(event).into_iter().map(PopupReport::Screen));
         self.make_calls();
     }
 
@@ -230,7 +230,7 @@ impl Desktop {
     /// The reason in the next event about the service.
     pub(crate) async fn service(&mut self, available: bool) -> String {
         loop {
-            if let Said::Service(state) = self.next().await
+            if let PopupReport::Service(state) = self.next().await
                 && state.available == available
             {
                 return state.reason.unwrap_or_default();
@@ -256,13 +256,16 @@ impl Desktop {
     /// Expects that the next event reports the popup of this room as shown.
     pub(crate) async fn shown(&mut self, room: &str) {
         let said = self.next().await;
-        assert!(matches!(&said, Said::Screen(ScreenEvent::Shown(told)) if told.about == about(room)), "{said:?}");
+        assert!(
+            matches!(&said, PopupReport::Screen(ScreenEvent::Shown(told)) if told.about == about(room)),
+            "{said:?}"
+        );
     }
 
     /// Expects that the next event reports the popup of this room as not shown.
     pub(crate) async fn not_shown(&mut self, room: &str) {
         let said = self.next().await;
-        assert!(matches!(&said, Said::Screen(ScreenEvent::NotShown(of, _)) if *of == about(room)), "{said:?}");
+        assert!(matches!(&said, PopupReport::Screen(ScreenEvent::NotShown(of, _)) if *of == about(room)), "{said:?}");
     }
 
     /// Waits until nothing is in flight or queued.
@@ -282,13 +285,13 @@ pub(crate) fn about(room: &str) -> About {
     About::Room { room, up_to: NoticeId(1), target, show_text: true }
 }
 
-pub(crate) fn activated(room: &str, token: Option<&str>) -> Said {
+pub(crate) fn activated(room: &str, token: Option<&str>) -> PopupReport {
     let (about, token) = (about(room), token.map(str::to_owned));
-    Said::Screen(ScreenEvent::Activated { about, action: Action::Open, text: None, token })
+    PopupReport::Screen(ScreenEvent::Activated { about, action: Action::Open, text: None, token })
 }
 
-pub(crate) fn dismissed(room: &str) -> Said {
-    Said::Screen(ScreenEvent::Dismissed(about(room)))
+pub(crate) fn dismissed(room: &str) -> PopupReport {
+    PopupReport::Screen(ScreenEvent::Dismissed(about(room)))
 }
 
 pub(crate) fn key(room: &str) -> PopupKey {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    line::Line,
+    line::KeepAliveConnection,
     recipes::{adapt, blocks},
     rig::pushbell::{address, message},
 };
@@ -20,7 +20,9 @@ fn listens(app: &App, expected: &[String]) {
 }
 
 fn push(app: &App, at: SocketAddr, event: &str) {
-    Line::plain(at).expect("it listens there").push(&address(&app.account, message(event, "room", "text")));
+    KeepAliveConnection::plain(at)
+        .expect("it listens there")
+        .push(&address(&app.account, message(event, "room", "text")));
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn all_addresses_of_both_families_are_listened_on_with_one_port() {
     app.pushbell.configure(&format!("[server]\nlisten = [\"[::1]:{port}\"]"));
     listens(&app, &[format!("[::1]:{port}")]);
     push(&app, v6, "1");
-    assert!(Line::plain(v4).is_err());
+    assert!(KeepAliveConnection::plain(v4).is_err());
     // Our own previous address does not conflict.
     app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]"));
     listens(&app, &[format!("127.0.0.1:{port}")]);
@@ -45,7 +47,7 @@ fn all_addresses_of_both_families_are_listened_on_with_one_port() {
     app.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\"]"));
     listens(&app, &[format!("[::]:{port}")]);
     push(&app, v6, "4");
-    assert!(Line::plain(v4).is_err(), "`[::]` is IPv6 alone");
+    assert!(KeepAliveConnection::plain(v4).is_err(), "`[::]` is IPv6 alone");
     app.pushbell.configure(&format!("[server]\nlisten = [\"0.0.0.0:{port}\", \"[::]:{port}\"]"));
     listens(&app, &[format!("0.0.0.0:{port}"), format!("[::]:{port}")]);
     push(&app, v4, "5");

@@ -54,9 +54,9 @@ impl Authority {
 }
 
 /// A private directory for a pair: `fullchain.pem` and `privkey.pem`.
-pub(crate) struct Place(TempDir);
+pub(crate) struct CertificateFiles(TempDir);
 
-impl Place {
+impl CertificateFiles {
     pub(crate) fn new() -> Self {
         Self(TempDir::new())
     }

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 
 use crate::rig::{SOON, pushbell::PATH};
 
-pub(crate) struct Line {
+pub(crate) struct KeepAliveConnection {
     stream: Stream,
     host: String,
     read: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-impl Line {
+impl KeepAliveConnection {
     pub(crate) fn plain(address: SocketAddr) -> io::Result<Self> {
         let stream = Stream::Plain(connect(address)?);
         Ok(Self { stream, host: address.to_string(), read: Vec::new() })

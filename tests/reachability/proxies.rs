@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     recipes::{ENDPOINT, adapt, blocks},
     rig::{
         SOON, http,
@@ -19,19 +19,19 @@ use crate::{
 };
 
 /// The app with a reverse proxy before it.
-struct Proxied {
+struct BehindProxy {
     app: App,
     authority: Authority,
-    place: Place,
+    place: CertificateFiles,
     port: u16,
 }
 
-impl Proxied {
+impl BehindProxy {
     /// The app with the recipe's configuration, and a certificate for the proxy.
     fn prepare(heading: &str) -> Self {
         let app = App::start(DUNST, blocks(heading, "toml")[0]);
         let authority = Authority::new();
-        let place = Place::with(&authority.certify(HOST));
+        let place = CertificateFiles::with(&authority.certify(HOST));
         assert_eq!(app.pushbell.status()["public_url"], format!("https://{HOST}"));
         Self { app, authority, place, port: http::free_port() }
     }
@@ -40,8 +40,8 @@ impl Proxied {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    fn connect(&self) -> std::io::Result<Line> {
-        Line::tls(self.at(), HOST, &self.authority.pem())
+    fn connect(&self) -> std::io::Result<KeepAliveConnection> {
+        KeepAliveConnection::tls(self.at(), HOST, &self.authority.pem())
     }
 
     fn start(&self, program: &str, arguments: &[&str]) -> Part {
@@ -131,7 +131,7 @@ impl Proxied {
 
 #[test]
 fn pushes_come_through_nginx() {
-    let mut proxied = Proxied::prepare("nginx");
+    let mut proxied = BehindProxy::prepare("nginx");
     let (certificate, key) = (proxied.place.certificate(), proxied.place.key());
     let path = |name: &str| proxied.place.path().join(name).display().to_string();
     let recipe = adapt(
@@ -160,7 +160,7 @@ fn pushes_come_through_nginx() {
 
 #[test]
 fn pushes_come_through_caddy() {
-    let mut proxied = Proxied::prepare("Caddy");
+    let mut proxied = BehindProxy::prepare("Caddy");
     let (certificate, key) = (proxied.place.certificate(), proxied.place.key());
     let site =
         format!("{HOST}:{} {{\n\tbind 127.0.0.1\n\ttls {} {}\n", proxied.port, certificate.display(), key.display());

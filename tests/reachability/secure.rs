@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     rig::{
         Desktop, Pushbell, SOON,
         pushbell::{PATH, address, message},
@@ -26,17 +26,17 @@ use crate::{
 pub(crate) const HOST: &str = "push.example.org";
 
 /// The app with a certificate of a private authority.
-pub(crate) struct Secure {
+pub(crate) struct TlsApp {
     pub(crate) app: App,
     pub(crate) authority: Authority,
-    pub(crate) place: Place,
+    pub(crate) place: CertificateFiles,
 }
 
-impl Secure {
+impl TlsApp {
     #[track_caller]
     pub(crate) fn start() -> Self {
         let authority = Authority::new();
-        let place = Place::with(&authority.certify(HOST));
+        let place = CertificateFiles::with(&authority.certify(HOST));
         let app = start(&place.config());
         Self { app, authority, place }
     }
@@ -45,8 +45,8 @@ impl Secure {
         ([127, 0, 0, 1], self.app.pushbell.port).into()
     }
 
-    pub(crate) fn connect(&self) -> std::io::Result<Line> {
-        Line::tls(self.address(), HOST, &self.authority.pem())
+    pub(crate) fn connect(&self) -> std::io::Result<KeepAliveConnection> {
+        KeepAliveConnection::tls(self.address(), HOST, &self.authority.pem())
     }
 
     /// A push to the account.
@@ -79,15 +79,18 @@ pub(crate) fn start(config: &str) -> App {
 
 #[test]
 fn pushes_come_over_tls_and_nothing_is_served_in_the_clear() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let mut line = secure.connect().expect("there is a certificate");
     line.push(&secure.body("1"));
     secure.app.shows(0, "text");
     line.push(&secure.body("2"));
-    assert!(Line::tls(secure.address(), "other.example.org", &secure.authority.pem()).is_err(), "of another name");
-    assert!(Line::tls(secure.address(), HOST, &Authority::new().pem()).is_err(), "of another authority");
+    assert!(
+        KeepAliveConnection::tls(secure.address(), "other.example.org", &secure.authority.pem()).is_err(),
+        "of another name"
+    );
+    assert!(KeepAliveConnection::tls(secure.address(), HOST, &Authority::new().pem()).is_err(), "of another authority");
 
-    let mut plain = Line::plain(secure.address()).expect("it listens");
+    let mut plain = KeepAliveConnection::plain(secure.address()).expect("it listens");
     let answer = plain.post(secure.body("3").to_string().as_bytes()).expect("it answers");
     assert!(answer.status == 400 && answer.body.contains("https://"), "{answer:?}");
     assert_eq!(secure.app.pushbell.history().len(), 2);
@@ -109,7 +112,7 @@ fn pushes_come_over_tls_and_nothing_is_served_in_the_clear() {
 
 #[test]
 fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let authority = secure.place.path().join("ca.pem");
     fs::write(&authority, secure.authority.pem()).expect("it is writable");
     for (version, expected) in [("-tls1_2", true), ("-tls1_3", true), ("-tls1_1", false)] {
@@ -148,16 +151,16 @@ fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
 fn tls_is_taken_up_and_left_when_the_configuration_changes() {
     let app = start("");
     let authority = Authority::new();
-    let [place, other] = [HOST, "other.example.org"].map(|name| Place::with(&authority.certify(name)));
+    let [place, other] = [HOST, "other.example.org"].map(|name| CertificateFiles::with(&authority.certify(name)));
     let at: SocketAddr = ([127, 0, 0, 1], app.pushbell.port).into();
     let body = |event: &str| address(&app.account, message(event, "room", "text"));
-    let mut plain = Line::plain(at).expect("it listens");
+    let mut plain = KeepAliveConnection::plain(at).expect("it listens");
     plain.push(&body("1"));
 
     app.pushbell.configure(&place.config());
     app.pushbell.wait_for_status("TLS is on", |status| status["tls"]["names"] == json!([HOST]));
     assert!(plain.post(b"{}").is_err(), "what was begun in the clear is over");
-    let mut line = Line::tls(at, HOST, &authority.pem()).expect("there is a certificate");
+    let mut line = KeepAliveConnection::tls(at, HOST, &authority.pem()).expect("there is a certificate");
     line.push(&body("2"));
 
     // Other files: the certificate changes, and connections stay open.
@@ -170,30 +173,30 @@ fn tls_is_taken_up_and_left_when_the_configuration_changes() {
     place.write(&authority.certify("fourth.example.org"));
 
     // Missing files: the previous certificate stays.
-    let nowhere = Place::new();
+    let nowhere = CertificateFiles::new();
     app.pushbell.configure(&nowhere.config());
     app.pushbell.wait_for_status("it is told", |status| status["problems"].to_string().contains("no such file"));
     line.push(&body("4"));
-    Line::tls(at, "third.example.org", &authority.pem()).expect("it is in force").push(&body("5"));
+    KeepAliveConnection::tls(at, "third.example.org", &authority.pem()).expect("it is in force").push(&body("5"));
 
     app.pushbell.configure("");
     app.pushbell.wait_for_status("TLS is off", |status| status["tls"].is_null() && status["problems"] == json!([]));
     assert!(line.post(b"{}").is_err());
-    Line::plain(at).expect("it listens").push(&body("6"));
+    KeepAliveConnection::plain(at).expect("it listens").push(&body("6"));
     assert_eq!(app.pushbell.history().len(), 6);
 }
 
 #[test]
 fn without_a_pair_at_the_start_nothing_is_served_until_there_is_one() {
-    let (authority, place) = (Authority::new(), Place::new());
+    let (authority, place) = (Authority::new(), CertificateFiles::new());
     let app = start(&place.config());
     let at: SocketAddr = ([127, 0, 0, 1], app.pushbell.port).into();
     app.titled(0, "The certificate needs your attention");
     let problems = app.pushbell.status()["problems"].to_string();
     assert!(problems.contains("fullchain.pem") && problems.contains("no connection is served"), "{problems}");
     assert!(app.pushbell.ok(&["status"]).contains("Certificate none"));
-    assert!(Line::tls(at, HOST, &authority.pem()).is_err());
-    let answer = Line::plain(at).and_then(|mut line| line.post(b"{}")).expect("it answers");
+    assert!(KeepAliveConnection::tls(at, HOST, &authority.pem()).is_err());
+    let answer = KeepAliveConnection::plain(at).and_then(|mut line| line.post(b"{}")).expect("it answers");
     assert_eq!(answer.status, 400);
     let test = app.pushbell.command(&["test"]);
     assert!(test.code == 1 && test.stderr.contains("https://"), "{test:?}");
@@ -201,12 +204,12 @@ fn without_a_pair_at_the_start_nothing_is_served_until_there_is_one() {
     place.write(&authority.certify(HOST));
     app.pushbell.wait_for_status("nothing is wrong", |status| status["problems"] == json!([]));
     let push = address(&app.account, message("1", "room", "text"));
-    Line::tls(at, HOST, &authority.pem()).expect("there is a certificate").push(&push);
+    KeepAliveConnection::tls(at, HOST, &authority.pem()).expect("there is a certificate").push(&push);
 }
 
 #[test]
 fn what_others_can_read_is_warned_of() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let pushbell = &secure.app.pushbell;
     let warns = |of: &str| {
         pushbell.wait_for_status(&format!("it warns of {of:?}"), |status| {

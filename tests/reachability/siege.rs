@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     rig::{SOON, process::raise_open_files, wait_until},
-    secure::{Secure, recorded},
+    secure::{TlsApp, recorded},
 };
 
 /// Time limit of an answer: homeservers give up after 10 to 60 seconds.
@@ -48,7 +48,7 @@ impl Drop for Over<'_> {
 #[test]
 fn handshakes_that_never_end_keep_no_push_out() {
     raise_open_files(2 * HALF_OPEN);
-    let mut secure = Secure::start();
+    let mut secure = TlsApp::start();
     let mut kept = secure.connect().expect("there is a certificate");
     kept.push(&secure.body("first"));
     let (over, opened) = (AtomicBool::new(false), AtomicUsize::new(0));

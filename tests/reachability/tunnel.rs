@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     recipes::{ENDPOINT, adapt, blocks},
     rig::{
         SOON, http,
@@ -88,13 +88,13 @@ fn pushes_come_through_an_ssh_tunnel() {
     let mut client = tunnel();
     let at: SocketAddr = ([127, 0, 0, 1], remote).into();
     let body = |event: &str| address(&app.account, message(event, "room", "text"));
-    let comes_through = || Line::plain(at).and_then(|mut line| line.ask("GET", "/health", b"")).is_ok();
+    let comes_through = || KeepAliveConnection::plain(at).and_then(|mut line| line.ask("GET", "/health", b"")).is_ok();
     wait_until("the tunnel is there", SOON, || {
         assert!(client.try_wait().is_none(), "ssh has ended: {}{}", client.output(), server.output());
         comes_through()
     });
 
-    let mut kept = Line::plain(at).expect("the far end listens");
+    let mut kept = KeepAliveConnection::plain(at).expect("the far end listens");
     for number in 0..20 {
         kept.push(&body(&format!("kept{number}")));
     }
@@ -102,12 +102,12 @@ fn pushes_come_through_an_ssh_tunnel() {
     large.resize(500 * 1024, b' ');
     assert_eq!(kept.post(&large).expect("it is kept").status, 200);
     large.resize(2 * 1024 * 1024, b' ');
-    let refused = Line::plain(at).and_then(|mut line| line.post(&large)).expect("it is answered");
+    let refused = KeepAliveConnection::plain(at).and_then(|mut line| line.post(&large)).expect("it is answered");
     assert!(refused.status == 413 && refused.body.contains("M_TOO_LARGE"), "{refused:?}");
     thread::scope(|scope| {
         for number in 0..50 {
             let push = body(&format!("many{number}"));
-            scope.spawn(move || Line::plain(at).expect("the far end listens").push(&push));
+            scope.spawn(move || KeepAliveConnection::plain(at).expect("the far end listens").push(&push));
         }
     });
 
@@ -116,14 +116,14 @@ fn pushes_come_through_an_ssh_tunnel() {
     wait_until("it is gone", SOON, || !comes_through());
     let _client = tunnel();
     wait_until("it is there again", SOON, comes_through);
-    Line::plain(at).expect("the far end listens").push(&body("again"));
+    KeepAliveConnection::plain(at).expect("the far end listens").push(&body("again"));
 
     // It carries TLS too.
     let authority = Authority::new();
-    let place = Place::with(&authority.certify("127.0.0.1"));
+    let place = CertificateFiles::with(&authority.certify("127.0.0.1"));
     app.pushbell.configure(&place.config());
     app.pushbell.wait_for_status("TLS is on", |status| status["tls"]["names"] == json!(["127.0.0.1"]));
-    Line::tls(at, "127.0.0.1", &authority.pem()).expect("there is a certificate").push(&body("secure"));
+    KeepAliveConnection::tls(at, "127.0.0.1", &authority.pem()).expect("there is a certificate").push(&body("secure"));
     assert_eq!(recorded(&app), 20 + 1 + 50 + 1 + 1);
     assert_eq!(app.pushbell.status()["problems"], json!([]));
     assert_eq!(app.pushbell.terminate(), Some(0));

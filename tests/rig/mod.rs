@@ -11,7 +11,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
-pub(crate) mod between;
 pub(crate) mod bus;
 pub(crate) mod clock;
 pub(crate) mod desktop;
@@ -25,6 +24,7 @@ pub(crate) mod notifications;
 pub(crate) mod panel;
 pub(crate) mod plasma;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod pushbell;
 pub(crate) mod recording;
 pub(crate) mod screen;
@@ -35,7 +35,6 @@ pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
-    between::{Act, Between, Stage},
     clock::Clock,
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
@@ -43,6 +42,7 @@ pub(crate) use self::{
     home::Home,
     network::Cable,
     notifications::{Notifications, Notify},
+    proxy::{Proxy, ProxyAction, Stage},
     pushbell::Pushbell,
     recording::Recording,
     synapse::Synapse,

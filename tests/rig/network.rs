@@ -58,7 +58,7 @@ impl Cable {
         self.each_end("replace", &format!("lladdr {NOBODY} nud permanent"));
     }
 
-    pub(crate) fn mend(&self) {
+    pub(crate) fn reconnect(&self) {
         self.each_end("delete", "");
     }
 

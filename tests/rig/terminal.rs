@@ -104,7 +104,7 @@ impl Terminal {
     }
 
     /// Whether the terminal is back in its normal mode, with echo and signals.
-    pub(crate) fn is_as_usual(&self) -> bool {
+    pub(crate) fn is_in_normal_mode(&self) -> bool {
         let modes = tcgetattr(&self.inside).expect("it is a terminal").local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sound between two silences.
 #[derive(Debug, Clone)]
-pub(crate) struct Sounded {
+pub(crate) struct HeardSound {
     /// The dominant frequency, in Hz, to a few Hz.
     pub(crate) frequency: u32,
     pub(crate) milliseconds: u32,
@@ -101,7 +101,7 @@ impl Rig {
         let mut rig =
             Self { home, server: None, recorder: None, recordings: 0, heard_until: 0, player, stdin, done, events };
         rig.start_server();
-        rig.say("stop-all");
+        rig.send("stop-all");
         rig
     }
 
@@ -174,7 +174,7 @@ impl Rig {
     }
 
     /// Sends a line to the process under test, which must process it quickly; returns once it has.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn send(&mut self, line: &str) {
         let started = Instant::now();
         writeln!(self.stdin, "{line}").unwrap();
         self.done.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -245,7 +245,7 @@ impl Rig {
 
     /// The largest step between samples in the last 10 ms of sound. A busy machine drops samples earlier, for which the
     /// player is not responsible.
-    pub(crate) fn steepest_at_the_end(&self) -> f32 {
+    pub(crate) fn largest_final_step(&self) -> f32 {
         let samples = self.samples_from(0);
         let end = samples.iter().rposition(|sample| sample.abs() > SILENCE).unwrap_or(0);
         let last = &samples[end.saturating_sub(480)..(end + 2).min(samples.len())];
@@ -253,7 +253,7 @@ impl Rig {
     }
 
     /// The sounds so far, each followed by silence or still playing.
-    pub(crate) fn sounded(&self) -> Vec<Sounded> {
+    pub(crate) fn sounded(&self) -> Vec<HeardSound> {
         let samples = self.samples();
         let loud = samples.iter().enumerate().filter(|(_, sample)| sample.abs() > SILENCE).map(|(index, _)| index);
         let mut ranges: Vec<(usize, usize)> = Vec::new();
@@ -267,13 +267,13 @@ impl Rig {
     }
 
     /// The sounds of one command, from its first sample to the silence after its stream was closed.
-    pub(crate) fn hear(&mut self, line: &str) -> Vec<Sounded> {
-        self.say(line);
+    pub(crate) fn hear(&mut self, line: &str) -> Vec<HeardSound> {
+        self.send(line);
         self.heard()
     }
 
     /// Waits for a sound to end, and returns the sounds since the last call.
-    pub(crate) fn heard(&mut self) -> Vec<Sounded> {
+    pub(crate) fn heard(&mut self) -> Vec<HeardSound> {
         self.wait_until("something is heard", |rig| rig.samples().iter().any(|sample| sample.abs() > SILENCE));
         self.wait_until("its stream is closed", |rig| !rig.is_playing());
         let closed = self.recorded();
@@ -311,7 +311,7 @@ fn environment(home: &Path) -> [(&'static str, PathBuf); 8] {
 }
 
 /// The dominant frequency between 300 and 2990 Hz: the power of short pieces, added up.
-fn describe(samples: &[f32]) -> Sounded {
+fn describe(samples: &[f32]) -> HeardSound {
     const COARSE: usize = 8;
     const PIECE: usize = 1024;
     let bin = (RATE / COARSE) as f32 / PIECE as f32;
@@ -331,7 +331,7 @@ fn describe(samples: &[f32]) -> Sounded {
     };
     let powers = (51..511).map(|k| (power(k), k)).collect::<Vec<_>>();
     let (_, strongest) = powers.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-    Sounded {
+    HeardSound {
         frequency: (strongest as f32 * bin).round() as u32,
         milliseconds: (samples.len() * 1000 / RATE) as u32,
         peak: samples.iter().map(|sample| sample.abs()).fold(0.0, f32::max),

@@ -27,7 +27,7 @@ static HOME: Mutex<()> = Mutex::new(());
 
 /// An invisible window, by its class.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Hidden {
+pub(crate) enum HiddenWindow {
     Tray,
     SystemEvents,
 }
@@ -106,33 +106,33 @@ impl Wine {
     }
 
     /// The program's path in Windows notation.
-    pub(crate) fn program_for_windows(&self) -> String {
+    pub(crate) fn windows_program_path(&self) -> String {
         format!("Z:{}", self.program.display()).replace('/', "\\")
     }
 
     /// The path for a file that a test leaves behind for inspection.
-    pub(crate) fn beside_the_program(&self, name: &str) -> PathBuf {
+    pub(crate) fn artifact_path(&self, name: &str) -> PathBuf {
         self.program.with_file_name(name)
     }
 
     /// `C:`
-    pub(crate) fn drive(&self) -> PathBuf {
+    pub(crate) fn drive_c(&self) -> PathBuf {
         self.home.join("drive_c")
     }
 
-    fn person(&self) -> PathBuf {
-        let people = fs::read_dir(self.drive().join("users")).expect("wine has made its home");
+    fn user_directory(&self) -> PathBuf {
+        let people = fs::read_dir(self.drive_c().join("users")).expect("wine has made its home");
         let own = |path: &PathBuf| !path.ends_with("Public");
-        people.flatten().map(|person| person.path()).find(own).expect("somebody uses it")
+        people.flatten().map(|user_directory| user_directory.path()).find(own).expect("somebody uses it")
     }
 
     /// The roaming application data directory.
     fn roaming(&self) -> PathBuf {
-        self.person().join("AppData/Roaming")
+        self.user_directory().join("AppData/Roaming")
     }
 
     fn local(&self) -> PathBuf {
-        self.person().join("AppData/Local")
+        self.user_directory().join("AppData/Local")
     }
 
     // Life cycle
@@ -159,7 +159,7 @@ impl Wine {
 
     /// Waits for its end, which must be successful.
     #[track_caller]
-    pub(crate) fn ended_well(&mut self) {
+    pub(crate) fn ends_successfully(&mut self) {
         let mut app = self.app.take().expect("it was started");
         let status = app.wait(SOON);
         let log = app.output();
@@ -171,15 +171,15 @@ impl Wine {
     #[track_caller]
     pub(crate) fn quit(&mut self) {
         self.wine(&["taskkill", "/IM", "pushbell.exe"]);
-        self.ended_well();
+        self.ends_successfully();
     }
 
     /// Posts a message to a window of the program.
     #[track_caller]
-    pub(crate) fn post(&self, window: Hidden, message: u32, detail: u32) {
+    pub(crate) fn post(&self, window: HiddenWindow, message: u32, detail: u32) {
         let class = match window {
-            Hidden::Tray => "tray_icon_app".to_owned(),
-            Hidden::SystemEvents => format!("{}.SystemEvents", app_info::APP_ID),
+            HiddenWindow::Tray => "tray_icon_app".to_owned(),
+            HiddenWindow::SystemEvents => format!("{}.SystemEvents", app_info::APP_ID),
         };
         let program = self.message.display().to_string();
         self.wine(&[&program, &class, &message.to_string(), &detail.to_string(), "0"]);
@@ -195,9 +195,9 @@ impl Wine {
 
     /// Runs a command of ours.
     #[track_caller]
-    pub(crate) fn command(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn command(&self, arguments: &[&str]) -> CommandOutput {
         let program = self.program.display().to_string();
-        Ran(self.output(&[&[program.as_str()], arguments].concat()))
+        CommandOutput(self.output(&[&[program.as_str()], arguments].concat()))
     }
 
     fn output(&self, arguments: &[&str]) -> Output {
@@ -273,9 +273,9 @@ impl Drop for Wine {
 }
 
 /// A finished command.
-pub(crate) struct Ran(Output);
+pub(crate) struct CommandOutput(Output);
 
-impl Ran {
+impl CommandOutput {
     #[track_caller]
     pub(crate) fn ended(self, code: i32) -> Output {
         assert_eq!(self.0.code, code, "{:#?}", self.0);

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-use super::{Answer, Asked, World, clients};
+use super::{Answer, ParsedRequest, World, clients};
 
 /// The state of an authorization code.
 #[derive(Debug, Clone)]
@@ -16,12 +16,12 @@ pub(super) struct Code {
     pub(super) session: Option<usize>,
 }
 
-pub(super) fn authorize(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn authorize(asked: &ParsedRequest, world: &mut World) -> Answer {
     let given = |key: &str| asked.query.get(key).cloned().unwrap_or_default();
     let (client_id, redirect_uri, state) = (given("client_id"), given("redirect_uri"), given("state"));
     let ports = world.plan.compares_ports;
     let known =
-        world.clients.get(&client_id).is_some_and(|client| clients::may_return_to(client, &redirect_uri, ports));
+        world.clients.get(&client_id).is_some_and(|client| clients::has_redirect_uri(client, &redirect_uri, ports));
     if !known {
         // No redirect to an unregistered address.
         return Answer(StatusCode::BAD_REQUEST, None, "unknown client or redirect_uri".to_owned());

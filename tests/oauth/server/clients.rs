@@ -3,9 +3,9 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, World};
+use super::{Answer, ParsedRequest, World};
 
-pub(super) fn register(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn register(asked: &ParsedRequest, world: &mut World) -> Answer {
     if !world.plan.registers {
         return Answer::matrix_error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED");
     }
@@ -35,7 +35,7 @@ pub(super) fn register(asked: &Asked, world: &mut World) -> Answer {
 }
 
 /// Whether the client registered this redirect URI.
-pub(super) fn may_return_to(client: &Value, uri: &str, compares_ports: bool) -> bool {
+pub(super) fn has_redirect_uri(client: &Value, uri: &str, compares_ports: bool) -> bool {
     let registered = client["redirect_uris"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut same = registered.filter(|registered| {
         let ignoring_port = |uri| loopback(uri).map(|(rest, _)| rest);

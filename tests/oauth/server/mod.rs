@@ -127,7 +127,7 @@ impl Granted {
 }
 
 /// A parsed request.
-struct Asked {
+struct ParsedRequest {
     method: Method,
     path: String,
     query: HashMap<String, String>,
@@ -226,7 +226,7 @@ async fn answer(
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_form = header(header::CONTENT_TYPE) == "application/x-www-form-urlencoded";
-    let asked = Asked {
+    let asked = ParsedRequest {
         path: head.uri.path().to_owned(),
         query: fields(head.uri.query().unwrap_or_default()),
         bearer: header(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),
@@ -253,7 +253,7 @@ async fn answer(
     Ok(response.body(Full::new(body.into())).expect("an answer"))
 }
 
-fn route(asked: &Asked, world: &Mutex<World>) -> Answer {
+fn route(asked: &ParsedRequest, world: &Mutex<World>) -> Answer {
     let mut world = world.lock().expect("no holder panics");
     let world = &mut *world;
     match (asked.method.as_str(), asked.path.as_str()) {

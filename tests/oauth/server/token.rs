@@ -5,10 +5,10 @@ use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, Granted, SECRET, USER, World, device};
+use super::{Answer, Granted, ParsedRequest, SECRET, USER, World, device};
 use crate::rig::http;
 
-pub(super) fn token(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn token(asked: &ParsedRequest, world: &mut World) -> Answer {
     if world.plan.away {
         return Answer(StatusCode::BAD_GATEWAY, None, "<html>".to_owned());
     }
@@ -98,7 +98,7 @@ pub(super) fn tokens(world: &World, session: usize) -> Answer {
     }))
 }
 
-pub(super) fn revoke(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn revoke(asked: &ParsedRequest, world: &mut World) -> Answer {
     let token = asked.form.get("token").cloned().unwrap_or_default();
     let found =
         world.sessions.iter_mut().find(|session| [&session.access_token, &session.refresh_token].contains(&&token));
@@ -110,7 +110,7 @@ pub(super) fn revoke(asked: &Asked, world: &mut World) -> Answer {
     Answer::ok(&json!({}))
 }
 
-pub(super) fn introspect(asked: &Asked, world: &World) -> Answer {
+pub(super) fn introspect(asked: &ParsedRequest, world: &World) -> Answer {
     if asked.bearer.as_deref() != Some(SECRET) {
         return Answer(StatusCode::UNAUTHORIZED, None, String::new());
     }

@@ -12,13 +12,13 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Not forwarded to the homeserver yet.
-    Asked,
+    Requested,
     /// Answered by the homeserver; the answer is not forwarded yet.
     Answered,
 }
 
 /// What to do with a request, or with its answer.
-pub(crate) enum Act {
+pub(crate) enum ProxyAction {
     Pass,
     /// Send this instead.
     Answer(String),
@@ -26,7 +26,7 @@ pub(crate) enum Act {
     Lose,
 }
 
-type Decide = dyn Fn(Stage, &str) -> Act + Send + Sync;
+type Decide = dyn Fn(Stage, &str) -> ProxyAction + Send + Sync;
 
 struct State {
     decide: Arc<Decide>,
@@ -35,7 +35,7 @@ struct State {
     open: Vec<TcpStream>,
 }
 
-pub(crate) struct Between {
+pub(crate) struct Proxy {
     pub(crate) port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -44,9 +44,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Between {
+impl Proxy {
     /// Starts it before the homeserver at this port. `decide` receives the head of each request.
-    pub(crate) fn before(homeserver: u16, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) fn before(homeserver: u16, decide: impl Fn(Stage, &str) -> ProxyAction + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(Mutex::new(State { decide: Arc::new(decide), asked: Vec::new(), open: Vec::new() }));
@@ -61,8 +61,8 @@ impl Between {
         Self { port, state }
     }
 
-    pub(crate) fn passing(homeserver: u16) -> Self {
-        Self::before(homeserver, |_, _| Act::Pass)
+    pub(crate) fn forwarding(homeserver: u16) -> Self {
+        Self::before(homeserver, |_, _| ProxyAction::Pass)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -70,7 +70,7 @@ impl Between {
     }
 
     /// Replaces the decision function.
-    pub(crate) fn behave(&self, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) {
+    pub(crate) fn set_behavior(&self, decide: impl Fn(Stage, &str) -> ProxyAction + Send + Sync + 'static) {
         lock(&self.state).decide = Arc::new(decide);
     }
 
@@ -81,7 +81,7 @@ impl Between {
     }
 
     /// The times of the requests with this in their first line.
-    pub(crate) fn asked(&self, what: &str) -> Vec<Instant> {
+    pub(crate) fn request_times(&self, what: &str) -> Vec<Instant> {
         lock(&self.state).asked.iter().filter(|(_, line)| line.contains(what)).map(|(at, _)| *at).collect()
     }
 }
@@ -100,10 +100,10 @@ fn serve(client: TcpStream, homeserver: u16, state: &Mutex<State>) -> std::io::R
         state.open.push(client.try_clone()?);
         Arc::clone(&state.decide)
     };
-    match decide(Stage::Asked, &head) {
-        Act::Pass => {}
-        Act::Answer(text) => return client.write_all(text.as_bytes()),
-        Act::Lose => return Ok(()),
+    match decide(Stage::Requested, &head) {
+        ProxyAction::Pass => {}
+        ProxyAction::Answer(text) => return client.write_all(text.as_bytes()),
+        ProxyAction::Lose => return Ok(()),
     }
     let mut server = TcpStream::connect(("127.0.0.1", homeserver))?;
     let one = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
@@ -118,9 +118,9 @@ fn serve(client: TcpStream, homeserver: u16, state: &Mutex<State>) -> std::io::R
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
     match decide(Stage::Answered, &head) {
-        Act::Pass => client.write_all(&answer)?,
-        Act::Answer(text) => client.write_all(text.as_bytes())?,
-        Act::Lose => {}
+        ProxyAction::Pass => client.write_all(&answer)?,
+        ProxyAction::Answer(text) => client.write_all(text.as_bytes())?,
+        ProxyAction::Lose => {}
     }
     client.shutdown(Shutdown::Both)
 }

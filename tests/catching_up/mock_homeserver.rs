@@ -16,7 +16,7 @@ use crate::rig::bus;
 
 /// A received request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// `GET /pushers`: method, and path below `/_matrix/client/v3`, without its query.
     pub(crate) what: String,
     pub(crate) query: String,
@@ -25,7 +25,7 @@ pub(crate) struct Asked {
 }
 
 /// Returns an answer that replaces the default one.
-type Override = Box<dyn Fn(&Asked) -> Option<(u16, Value)> + Send>;
+type Override = Box<dyn Fn(&ReceivedRequest) -> Option<(u16, Value)> + Send>;
 
 /// The mock's answers, which the test can change.
 pub(crate) struct Answers {
@@ -34,22 +34,22 @@ pub(crate) struct Answers {
     /// Takes precedence over every other answer.
     pub(crate) instead: Override,
     /// Requests are not answered while this returns true.
-    pub(crate) held: Box<dyn Fn(&Asked) -> bool + Send>,
+    pub(crate) held: Box<dyn Fn(&ReceivedRequest) -> bool + Send>,
     /// The maximum page size, whatever is requested.
     pub(crate) page: usize,
 }
 
 /// A running mock homeserver.
-pub(crate) struct StandIn {
+pub(crate) struct MockHomeserver {
     pub(crate) port: u16,
     answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
     /// Notified when the answers change, so that held requests are checked again.
     changed: watch::Sender<()>,
     server: JoinHandle<()>,
 }
 
-impl StandIn {
+impl MockHomeserver {
     pub(crate) fn start() -> Self {
         let answers =
             Answers { listed: Vec::new(), instead: Box::new(|_| None), held: Box::new(|_| false), page: usize::MAX };
@@ -77,7 +77,7 @@ impl StandIn {
     }
 
     /// All requests except those for encryption keys, which have their own tests.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         asked.retain(|asked| !asked.what.contains(" /keys/"));
         asked
@@ -89,13 +89,13 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for MockHomeserver {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-type State = (Arc<Mutex<Answers>>, Arc<Mutex<Vec<Asked>>>);
+type State = (Arc<Mutex<Answers>>, Arc<Mutex<Vec<ReceivedRequest>>>);
 
 async fn serve(
     request: Request<hyper::body::Incoming>,
@@ -106,7 +106,7 @@ async fn serve(
     let path = head.uri.path().trim_start_matches("/_matrix/client/v3");
     let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let one = Asked {
+    let one = ReceivedRequest {
         what: format!("{} {path}", head.method),
         query: head.uri.query().unwrap_or_default().to_owned(),
         token: token.and_then(|token| token.strip_prefix("Bearer ")).map(ToOwned::to_owned),
@@ -129,7 +129,7 @@ async fn serve(
     Ok(response.body(Full::new(Bytes::from(answer))).unwrap())
 }
 
-fn answer(answers: &Answers, asked: &Asked) -> (u16, Value) {
+fn answer(answers: &Answers, asked: &ReceivedRequest) -> (u16, Value) {
     if let Some(answer) = (answers.instead)(asked) {
         return answer;
     }

@@ -6,21 +6,21 @@ use super::app::App;
 use crate::rig::{DesktopOptions, Notifier, Recording, Sound, process, recording::Burst};
 
 /// dunst and sound, no tray.
-pub(crate) const HEARING: DesktopOptions =
+pub(crate) const WITH_SOUND: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Dunst), sound: Some(Sound::Pulse), ..DesktopOptions::BARE };
 
 /// Frequencies of the bundled ring, in hertz; no other sound contains them.
 const RING_NOTES: [f32; 2] = [587.0, 880.0];
 
 /// A recording, and the bundled sounds as they appear in it.
-pub(crate) struct Ears {
+pub(crate) struct SoundListener {
     pub(crate) recording: Recording,
     pub(crate) default: Vec<Burst>,
     pub(crate) bing: Vec<Burst>,
     pub(crate) ring: Vec<Burst>,
 }
 
-impl Ears {
+impl SoundListener {
     pub(crate) fn on(app: &App) -> Self {
         // The bundled sounds are always recorded alike: one recording for all tests.
         static BUNDLED: OnceLock<[Vec<Burst>; 3]> = OnceLock::new();
@@ -78,7 +78,7 @@ impl Ears {
 
     /// Waits until there is silence for longer than the pause within the ring.
     #[track_caller]
-    pub(crate) fn falls_silent(&self) {
+    pub(crate) fn wait_for_silence(&self) {
         let rest = Duration::from_millis(1200);
         crate::rig::wait_until("it is silent", crate::rig::SOON, || self.recording.silence() > rest);
     }
@@ -98,7 +98,7 @@ fn played_for(bursts: &[Burst]) -> f32 {
 }
 
 /// The sound server's objects of this type, "sink-inputs" or "clients", one per line.
-pub(crate) fn on_the_server(app: &App, what: &str) -> Vec<String> {
+pub(crate) fn on_sound_server(app: &App, what: &str) -> Vec<String> {
     let listed = process::run("pactl", &["list", "short", what], app.desktop.env());
     listed.lines().map(str::to_owned).collect()
 }
@@ -107,5 +107,5 @@ pub(crate) fn on_the_server(app: &App, what: &str) -> Vec<String> {
 #[track_caller]
 pub(crate) fn device_is_closed(app: &App) {
     let what = "the sound device is closed";
-    crate::rig::wait_until(what, crate::rig::SOON, || on_the_server(app, "sink-inputs").is_empty());
+    crate::rig::wait_until(what, crate::rig::SOON, || on_sound_server(app, "sink-inputs").is_empty());
 }
