@@ -283,7 +283,7 @@ fn a_restart_does_not_ring_again_and_ends_at_the_stored_deadline() {
     assert!(rang > Duration::from_secs(5) && rang < Duration::from_secs(10), "it ended after {rang:?}");
     app.missed_calls(1);
     listener.hears_nothing(heard);
-    // One more start shows nothing more.
+    // Another start shows nothing either.
     app.pushbell.restart();
     assert_eq!(missed_calls(&app), 1);
     assert!(app.notifications().all_since(mark).len() <= 1);
@@ -470,7 +470,7 @@ fn a_redialled_call_is_one_popup_one_ring_and_one_missed_call() {
     let titles: Vec<_> = app.notifications().all().into_iter().map(|popup| popup.summary).collect();
     assert_eq!(titles, ["Bob is calling", "Missed call from Bob"]);
 
-    // After its end it is a new one.
+    // After its end it counts as a new call.
     let (mark, heard) = (app.mark(), listener.mark());
     app.push(call("3", 60_000));
     assert_ne!(rings(&app, mark).id(), ringing.id());

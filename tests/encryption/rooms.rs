@@ -165,7 +165,7 @@ fn check_undecrypted(scene: &Scene) {
 fn what_a_homeserver_pushes_undecrypted_shows_nothing() {
     let scene = Scene::signed_in_at(&PUSHES_ALL);
     check_undecrypted(&scene);
-    // No rule of ours is needed there.
+    // No push rule of ours is needed with that homeserver.
     let said = scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     assert_eq!((said.lines().count(), shown(&scene)["every_encrypted"].as_str()), (1, Some("homeserver")), "{said}");
     assert_eq!(rules(&scene, "override").len(), 0);

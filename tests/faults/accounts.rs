@@ -52,7 +52,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             let answer = app.pushbell.post(for_unknown_pushkey(&app).to_string());
             assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{fault}");
             let answer = app.pushbell.post(known.to_string());
-            // Known pushkeys remain known while the app runs. After a start they are unknown.
+            // Known pushkeys remain known while the app runs; after a restart nobody can tell which are known.
             assert_eq!(answer.status, if is_running { 200 } else { 503 }, "{fault}: {answer:?}");
             assert!(!answer.body.contains(&app.account.pushkey), "{answer:?}");
             let problems = app.pushbell.status()["problems"].to_string();
@@ -127,7 +127,7 @@ fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
         let doctor = app.pushbell.command(&["doctor"]);
         assert!(doctor.code == 1 && doctor.stdout.contains("account list --accept"), "{doctor:#?}");
 
-        // Any command that writes accounts accepts the current file, and so does one that says so.
+        // Any command that writes accounts accepts the current file, and so does `account list --accept`.
         if is_running {
             app.pushbell.ok(&["account", "list", "--accept"]);
         } else {

@@ -20,7 +20,6 @@ pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_w
 /// change.
 pub(crate) static CABLE: LazyLock<Option<Cable>> = LazyLock::new(Cable::plug_in);
 
-/// The app's configuration.
 pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
 
 /// Part of the log line of every sync.

@@ -233,7 +233,7 @@ async fn docks_are_told_each_new_count_and_none_at_the_end() {
     desktop.session.set_count(LauncherCount { count: 3, urgent: false });
     desktop.session.set_count(LauncherCount { count: 4, urgent: true });
     assert_eq!(next().await, (4, true));
-    // A dock that starts late is told too.
+    // A dock that starts late gets the current state, too.
     dock.request_name("com.canonical.Unity").await.expect("the name");
     assert_eq!(next().await, (4, true));
     desktop.session.close().await;

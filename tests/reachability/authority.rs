@@ -23,7 +23,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Without a name of its own its certificate could not be told from the ones that it signs.
+        // Without a name of its own it would be confused with the certificates that it signs.
         params.distinguished_name.push(DnType::CommonName, "An authority");
         let key = KeyPair::generate().expect("there is randomness");
         Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))

@@ -1,4 +1,4 @@
-//! The desktop as a whole.
+//! The desktop and its components.
 
 use std::{
     fs,
@@ -22,7 +22,6 @@ use super::{
 
 pub(crate) use super::panel::TrayHost;
 
-/// A notification service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notifier {
     Dunst,
@@ -31,7 +30,6 @@ pub(crate) enum Notifier {
     LxqtNotificationd,
 }
 
-/// A sound server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sound {
     /// PulseAudio with one null sink, "rig", which can be recorded.

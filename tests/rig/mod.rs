@@ -1,11 +1,11 @@
-//! A real desktop for tests, headless: X server, session bus, window manager, notification service, tray host and
-//! sound server, all private to one test, and the app on it.
+//! A real desktop for tests, headless: X server, session bus, window manager, notification service, tray host and sound
+//! server, all private to one test, with the app on it.
 //!
-//! Everything lives in a temporary directory, on a free display and free ports, in process groups of its own. Nothing
-//! of the caller's environment is handed on. What was started ends when its value is dropped (so also when a test
-//! panics), by process id; should the test program itself be killed, a watchdog ends it (see [`process`]).
+//! Everything is in a temporary directory, on a free display and free ports, in process groups of its own. The caller's
+//! environment is not inherited. Whatever was started ends when its value is dropped (so also on panic), by process ID;
+//! if the test process itself is killed, a watchdog ends it (see [`process`]).
 //!
-//! Nothing here is skipped: a missing program is a failure that names it. `make test` installs all of them.
+//! Nothing is skipped: a missing program is a failure that names it. `make test` installs all of them.
 
 #![allow(dead_code, reason = "each test program uses a part of the rig")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]

@@ -6,10 +6,8 @@ use tiny_skia::Pixmap;
 
 use super::screen;
 
-/// Height of the panel.
 pub(crate) const HEIGHT: u32 = 36;
 
-/// A tray host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "these are the programs' names")]
 pub(crate) enum TrayHost {

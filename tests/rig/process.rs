@@ -15,7 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_gro
 /// Where programs are searched for. The caller's own path may contain stubs.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
-/// The watchdog: a shell that is told every process group and temporary directory. When the test process ends for any
+/// The watchdog: a shell that receives every process group and temporary directory. When the test process ends for any
 /// reason, the shell's standard input ends, and it kills and deletes what is left. (`PR_SET_PDEATHSIG` would not do: it
 /// follows the thread that started the process, and a test's thread ends before the test process.)
 const WATCHDOG: &str = r#"

@@ -186,7 +186,6 @@ impl Pushbell {
         self.env.retain(|(other, _)| other != key);
     }
 
-    /// The environment of the app.
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }

@@ -79,7 +79,6 @@ impl Terminal {
         self.read = found.unwrap_or_else(|_| panic!("{text:?} is not written:\n{}", self.screen()));
     }
 
-    /// Types a line.
     #[track_caller]
     pub(crate) fn type_line(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");

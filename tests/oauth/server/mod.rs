@@ -26,7 +26,6 @@ pub(crate) const SECRET: &str = "between-synapse-and-its-account-service";
 /// The user who signs in.
 pub(crate) const USER: &str = "alice";
 
-/// A running server.
 pub(crate) struct AccountServer {
     pub(crate) port: u16,
     world: Arc<Mutex<World>>,
@@ -47,7 +46,6 @@ pub(crate) struct Plan {
     pub(crate) compares_ports: bool,
     /// Supports the device authorization grant.
     pub(crate) device_grant: bool,
-    /// The user consents.
     pub(crate) consents: bool,
     /// Authorization codes expire immediately.
     pub(crate) codes_expire: bool,
