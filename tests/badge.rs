@@ -96,7 +96,7 @@ fn the_packaged_icons_are_those_that_are_drawn() {
 #[test]
 fn every_number_is_clearly_a_picture_of_its_own() {
     // At least this many pixels differ by a quarter of the range in some channel.
-    const ENOUGH: usize = 4;
+    const MIN_DIFFERENT_PIXELS: usize = 4;
     for (name, look) in [LOOKS[0], LOOKS[3]] {
         for size in [16, 22, 48] {
             let picture = |unread| Drawing::new(Badge { unread, missed_calls: 0 }, false, look, size).pixels();
@@ -106,8 +106,8 @@ fn every_number_is_clearly_a_picture_of_its_own() {
                 for (other, b) in pictures.iter().enumerate().skip(one + 1) {
                     let clear = |(a, b): &(&[u8; 4], &[u8; 4])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) >= 64);
                     let pixels = a.data().as_chunks().0.iter().zip(b.data().as_chunks().0);
-                    let different = pixels.filter(clear).take(ENOUGH).count();
-                    assert_eq!(different, ENOUGH, "{name} at {size}: {one} and {other} look alike");
+                    let different = pixels.filter(clear).take(MIN_DIFFERENT_PIXELS).count();
+                    assert_eq!(different, MIN_DIFFERENT_PIXELS, "{name} at {size}: {one} and {other} look alike");
                 }
             }
         }

@@ -42,7 +42,7 @@ fn every_fixture_is_read_and_put_into_words_as_stated() {
                 let push = Notification::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}"));
                 let heard: Vec<_> = push.devices.iter().map(sound).collect();
                 [
-                    format!("  read:  {}", in_short(&push)),
+                    format!("  read:  {}", summary(&push)),
                     format!("  shown: {}", show(&push).replace('\n', "\\n")),
                     format!("  heard: {}", heard.join(" ")),
                 ]
@@ -185,7 +185,7 @@ fn fixtures() -> Vec<(String, Vec<String>)> {
 }
 
 /// Event, room, type, sender, priority, counts and pushkeys; IDs by their first five characters.
-fn in_short(push: &Notification) -> String {
+fn summary(push: &Notification) -> String {
     let short = |id: &Option<String>| id.as_deref().map_or("-".to_owned(), |id| id.chars().take(5).collect());
     let prio = match push.prio {
         Priority::High => "high",

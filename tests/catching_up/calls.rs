@@ -13,10 +13,10 @@ use crate::{
     stage::{Session, Stage},
 };
 
-const LOOK: &str = "GET /rooms/%21room/messages";
+const POLL: &str = "GET /rooms/%21room/messages";
 
 /// Longer than the interval between two polls.
-const SOME_LOOKS: Duration = Duration::from_secs(3);
+const SEVERAL_POLLS: Duration = Duration::from_secs(3);
 
 fn call() -> Value {
     let mut call = message("call", "room", "");
@@ -33,7 +33,7 @@ fn events(after: &[Value]) -> (u16, Value) {
 }
 
 fn is_poll(asked: &ReceivedRequest) -> bool {
-    asked.what == LOOK
+    asked.what == POLL
 }
 
 fn start(mock_homeserver: &MockHomeserver) -> Stage {
@@ -55,18 +55,18 @@ fn a_room_is_looked_at_while_its_call_rings_and_no_longer() {
     stage.pushbell.notify(&stage.account, message("1", "room", "no call"));
     stage.pushbell.notify(&stage.account, call());
     rings(&stage);
-    wait_until("it is looked at", SOON, || mock_homeserver.count(LOOK) == 1);
-    never_within(SOME_LOOKS, "there are two requests at a time", || mock_homeserver.count(LOOK) > 1);
+    wait_until("it is looked at", SOON, || mock_homeserver.count(POLL) == 1);
+    never_within(SEVERAL_POLLS, "there are two requests at a time", || mock_homeserver.count(POLL) > 1);
     mock_homeserver.answer(|answers| answers.held = Box::new(|_| false));
-    wait_until("it is looked at again and again", SOON, || mock_homeserver.count(LOOK) > 3);
+    wait_until("it is looked at again and again", SOON, || mock_homeserver.count(POLL) > 3);
     let look = mock_homeserver.asked().into_iter().find(is_poll).unwrap();
     assert_eq!((look.query.as_str(), look.token.as_deref()), ("dir=b&limit=30", Some("token")));
 
     stage.pushbell.ok(&["clear"]);
     // One request may be in flight.
     never_within(Duration::from_millis(300), "", || false);
-    let looks = mock_homeserver.count(LOOK);
-    never_within(SOME_LOOKS, "it is looked at though nothing rings", || mock_homeserver.count(LOOK) > looks);
+    let looks = mock_homeserver.count(POLL);
+    never_within(SEVERAL_POLLS, "it is looked at though nothing rings", || mock_homeserver.count(POLL) > looks);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn what_is_no_room_id_is_never_asked_for() {
     call["room_name"] = "!room:hs.test".into();
     stage.pushbell.notify(&stage.account, call);
     rings(&stage);
-    never_within(SOME_LOOKS, "a room is asked for", || {
+    never_within(SEVERAL_POLLS, "a room is asked for", || {
         mock_homeserver.asked().iter().any(|asked| asked.what.contains("/rooms/"))
     });
 }

@@ -10,7 +10,7 @@ use super::app::{App, DUNST};
 use crate::rig::{never_within, pushbell::Account};
 
 /// The number of popups that are shown without delay; fewer for highlights.
-const UNHINDERED: usize = 5;
+const IMMEDIATE_POPUPS: usize = 5;
 
 /// The expected result of one push.
 struct Expected {
@@ -35,7 +35,7 @@ fn every_fixture_is_shown_and_counted_as_stated() {
         let mut rooms = BTreeMap::new();
         for (number, (body, stated)) in bodies.iter().zip(stated).enumerate() {
             let what = format!("push {number} of {file}");
-            if popups == UNHINDERED {
+            if popups == IMMEDIATE_POPUPS {
                 app.pushbell.restart();
                 popups = 0;
             }

@@ -8,7 +8,7 @@ use tiny_skia::Pixmap;
 use super::{
     app::App,
     do_not_disturb,
-    x11::{ASIDE, SIZE, picture},
+    x11::{POINTER_ASIDE, SIZE, picture},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Pushbell, SOON, Sound, bus, notifications::SERVICE, process::Part, pushbell::message,
@@ -75,7 +75,7 @@ fn a_ringing_call_on_cinnamon_stands_before_a_mention() {
     let app = &cinnamon.app;
     let status = app.pushbell.status();
     assert!(status["tray"]["reason"].as_str().is_some_and(|reason| reason.contains("XApp")), "{status}");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let bare = app.desktop.at_rest("the desktop is there", &Pixmap::new(SIZE.0, SIZE.1).expect("a picture"));
     let mut mention = message("1", "m:hs.test", "you: ready for the countdown?");
     mention["room_name"] = "Mission Control".into();

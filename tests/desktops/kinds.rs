@@ -9,7 +9,7 @@ use super::{
     app::App,
     gnome::Gnome,
     plasma::PlasmaApp,
-    x11::{ASIDE, SIZE, picture_path},
+    x11::{POINTER_ASIDE, SIZE, picture_path},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Notifier, Pushbell, SOON, Synapse,
@@ -70,7 +70,7 @@ fn kinds() -> Vec<(&'static str, Value)> {
 fn take_pictures(app: &App, name: &str, look: &dyn Fn(&str), place: Option<(u32, u32, u32, u32)>) {
     let clear = |bare: &Pixmap| {
         app.pushbell.ok(&["clear"]);
-        app.desktop.point(ASIDE.0, ASIDE.1);
+        app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
         wait_until("no popup is open", SOON, || app.notifications().open().is_empty());
         if place.is_none() {
             wait_until("the screen is bare", SOON, || difference(bare, &app.desktop.screenshot()).is_none());
@@ -119,7 +119,7 @@ fn on_x11(notifier: Notifier, name: &str) {
     let desktop = Desktop::start(DesktopOptions { notifier: Some(notifier), size: SIZE, ..DesktopOptions::BARE });
     let pushbell = Pushbell::prepare(&desktop, "");
     let app = App::run(desktop, pushbell, &sign_in(name));
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     take_pictures(&app, name, &|_| {}, None);
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     app::{App, GetAccount, by_hand},
     do_not_disturb,
-    x11::{ASIDE, SIZE, picture},
+    x11::{POINTER_ASIDE, SIZE, picture},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Pushbell, SOON, Sound, bus,
@@ -34,7 +34,7 @@ impl PlasmaApp {
         plasma.prepare(&mut pushbell);
         pushbell.handle_matrix_links();
         let app = App::run(desktop, pushbell, get_account);
-        app.desktop.point(ASIDE.0, ASIDE.1);
+        app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
         app.pushbell.wait_for_status("all of the desktop is there", |status| {
             status["tray"]["available"] == true && status["popup"]["available"] == true
         });
@@ -75,7 +75,7 @@ fn plasma_shows_popups_that_can_be_clicked_and_go_away() {
     let opened = wait_for("the click opens the room", SOON, || app.pushbell.opened().pop());
     assert_eq!(opened.0, "matrix:roomid/r:hs.test/e/3?via=hs.test");
     assert_ne!(opened.1, "", "there is an activation token");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the popup is off the screen", SOON, || difference(&bare, &app.desktop.screenshot()).is_none());
 }
 

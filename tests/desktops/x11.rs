@@ -19,12 +19,12 @@ pub(super) const SIZE: (u32, u32) = (880, 560);
 fn start(notifier: Notifier, tray: Option<TrayHost>) -> App {
     let app = App::start(DesktopOptions { notifier: Some(notifier), tray, size: SIZE, ..DesktopOptions::BARE }, "");
     app.pushbell.handle_matrix_links();
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     app
 }
 
 /// Pointer position outside of what is compared: screenshots include the pointer.
-pub(super) const ASIDE: (u32, u32) = (10, 200);
+pub(super) const POINTER_ASIDE: (u32, u32) = (10, 200);
 
 /// Where a click on a popup opens the room.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ fn popups_work(app: &App, place: Place) {
         Place::Anywhere => app.desktop.click(x + width / 3, y + height / 2, 1),
         Place::Button => app.desktop.click(x + width * 3 / 4, y + height * 3 / 4, 1),
     }
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let opened = wait_for("the click opens the room", SOON, || app.pushbell.opened().pop());
     assert_eq!(opened.0, "matrix:roomid/r:hs.test/e/3?via=hs.test");
     app.notifications().wait_since(mark, "the popup is gone", SOON, |traffic| {
@@ -117,14 +117,14 @@ fn tray_works(app: &App) {
     let before = app.desktop.screenshot();
     app.desktop.point(x, y);
     app.desktop.at_rest("the tooltip is on the screen", &before);
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the tooltip is off the screen", SOON, || difference(&before, &app.desktop.screenshot()).is_none());
     app.desktop.click(x, y, 3);
     let menu = app.desktop.at_rest("the menu is on the screen", &before);
     let (.., height) = difference(&before, &menu).expect("it differs");
     assert!(height > 120, "all of the menu is on the screen: {height} rows");
     app.desktop.key("Escape");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the menu is off the screen", SOON, || difference(&before, &app.desktop.screenshot()).is_none());
     app.unread(0);
 }

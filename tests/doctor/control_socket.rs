@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Checks what a status prints when the socket is at another place.
-fn is_elsewhere(pushbell: &Pushbell, words: &str) {
+fn uses_other_place(pushbell: &Pushbell, words: &str) {
     let problems = pushbell.status()["problems"].to_string();
     let place = pushbell.data_directory().join("control.sock");
     assert!(problems.contains(words) && problems.contains(&place.display().to_string()), "{words:?}: {problems}");
@@ -39,7 +39,7 @@ fn an_unusable_runtime_directory_does_not_block_commands() {
         let mut pushbell = Pushbell::prepare(&desktop, "");
         pushbell.set_env("XDG_RUNTIME_DIR", runtime);
         pushbell.run();
-        is_elsewhere(&pushbell, runtime);
+        uses_other_place(&pushbell, runtime);
         assert!(pushbell.ok(&["run"]).contains("already running"));
         pushbell.ok(&["clear"]);
         assert_eq!(pushbell.terminate(), Some(0));
@@ -53,7 +53,7 @@ fn what_lies_at_the_place_of_the_socket_stays() {
     let mut pushbell = Pushbell::prepare(&desktop, "");
     fs::create_dir_all(usual_place(&pushbell)).unwrap();
     pushbell.run();
-    is_elsewhere(&pushbell, "control.sock");
+    uses_other_place(&pushbell, "control.sock");
     pushbell.terminate();
     assert!(usual_place(&pushbell).is_dir());
 }
@@ -73,7 +73,7 @@ fn a_full_run_time_directory_does_not_keep_commands_away() {
     pushbell.set_env("XDG_RUNTIME_DIR", &full);
     pushbell.launch_under(&wrapper, &["run"]);
     pushbell.wait_until_ready();
-    is_elsewhere(&pushbell, &full);
+    uses_other_place(&pushbell, &full);
 }
 
 #[test]

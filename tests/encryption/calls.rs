@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The number of Pushbell's requests for the room's messages as Alice.
-fn looks(scene: &Scene) -> usize {
+fn polls(scene: &Scene) -> usize {
     let of_alice = format!("{{{}}}", scene.alice.id);
     let log = SYNAPSE.log();
     let lines = log.lines().filter(|line| line.contains("Processed request") && line.contains(&of_alice));
@@ -59,8 +59,8 @@ fn a_call_that_is_taken_elsewhere_ends_at_once() {
     let scene = Scene::signed_in();
     let popup = call(&scene, "first");
     // The room is polled when a sync reports something new in it, not every two seconds.
-    wait_until("it is looked at", SOON, || looks(&scene) > 0);
-    never_within(Duration::from_secs(7), "it is looked at again and again", || looks(&scene) > 3);
+    wait_until("it is looked at", SOON, || polls(&scene) > 0);
+    never_within(Duration::from_secs(7), "it is looked at again and again", || polls(&scene) > 3);
     assert!(is_up(&scene, popup));
     // A message in another room does not end the call.
     let elsewhere = scene.bob.user.create_room(&json!({"invite": [scene.alice.id], "preset": "trusted_private_chat"}));

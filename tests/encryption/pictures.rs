@@ -15,7 +15,7 @@ const SIZE: (u32, u32) = (880, 560);
 /// The right part of the screen contains everything.
 const WIDTH: u32 = 510;
 /// Pointer position outside of the picture: screenshots include the pointer.
-const ASIDE: (u32, u32) = (10, 200);
+const POINTER_ASIDE: (u32, u32) = (10, 200);
 
 fn save(image: &Pixmap, path: PathBuf) {
     let part = screen::cut(image, (SIZE.0 - WIDTH, 0, WIDTH, SIZE.1));
@@ -47,7 +47,7 @@ fn the_readme_has_pictures_of_encrypted_rooms() {
     });
     let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
     let scene = Scene::on(&SYNAPSE, desktop, pushbell);
-    scene.desktop.point(ASIDE.0, ASIDE.1);
+    scene.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let (grace, of_grace) = joined(&scene, "Grace", None);
     let (ada, kitchen) = joined(&scene, "Ada", Some("Kitchen"));
     let (tom, mission) = joined(&scene, "Major Tom", Some("Mission Control"));

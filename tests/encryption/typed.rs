@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Pointer position outside of what is compared: screenshots include the pointer.
-const ASIDE: (u32, u32) = (10, 200);
+const POINTER_ASIDE: (u32, u32) = (10, 200);
 
 /// Clicks "Reply" in the only popup on the screen and types this text.
 fn type_reply(desktop: &Desktop, bare: &Pixmap, text: &str) {
@@ -27,7 +27,7 @@ fn type_reply(desktop: &Desktop, bare: &Pixmap, text: &str) {
     desktop.type_text(text);
     desktop.at_rest("it has the text", &field);
     desktop.key("Return");
-    desktop.point(ASIDE.0, ASIDE.1);
+    desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the popup is off the screen", SOON, || difference(bare, &desktop.screenshot()).is_none());
 }
 
@@ -41,7 +41,7 @@ fn a_reply_typed_into_plasma_is_read_in_a_plain_and_in_an_encrypted_room() {
     let scene = Scene::on(&SYNAPSE, desktop, pushbell);
     let login = scene.login(&[]);
     assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
-    scene.desktop.point(ASIDE.0, ASIDE.1);
+    scene.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     // The welcome popup would be in the way.
     scene.popup(0, "Pushbell is ready");
     let connection = scene.desktop.connect();

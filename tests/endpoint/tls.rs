@@ -105,7 +105,7 @@ async fn pushes(stream: &mut TlsStream<TcpStream>) -> bool {
 }
 
 /// The answer to a client that sends these bytes without TLS.
-async fn told(server: &Server, bytes: &[u8]) -> String {
+async fn answer_without_tls(server: &Server, bytes: &[u8]) -> String {
     let mut client = server.connect().await;
     client.send(bytes).await;
     String::from_utf8_lossy(&client.end().await).into_owned()
@@ -163,7 +163,7 @@ async fn without_a_certificate_nobody_is_served() {
     let server = Server::start().await;
     server.http.set_tls(Some(Tls::new().unwrap()));
     assert!(Authority::new().connect(server.address, HOST).await.is_err());
-    assert!(told(&server, &request("POST", PATH, &push(KNOWN))).await.starts_with("HTTP/1.1 400 "));
+    assert!(answer_without_tls(&server, &request("POST", PATH, &push(KNOWN))).await.starts_with("HTTP/1.1 400 "));
     assert_eq!(server.recording.count(), 0);
 }
 
@@ -178,15 +178,15 @@ async fn plain_http_is_told_what_is_spoken_here() {
         assert_eq!(client.end().await, b"");
     }
     let large = request("POST", PATH, &vec![b' '; 2 * 1024 * 1024]);
-    assert!(told(&server, &large).await.starts_with("HTTP/1.1 400 "), "though it sends on");
+    assert!(answer_without_tls(&server, &large).await.starts_with("HTTP/1.1 400 "), "though it sends on");
     assert_eq!(server.recording.count(), 0);
 }
 
 #[tokio::test]
 async fn what_is_no_handshake_ends_the_connection() {
     let (server, _, authority) = secure(Limits::default()).await;
-    told(&server, b"\x16\x03\x01\x00\x05hello and more").await;
-    told(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
+    answer_without_tls(&server, b"\x16\x03\x01\x00\x05hello and more").await;
+    answer_without_tls(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
     // A ClientHello of 16 MiB split over records, as TLS allows: it would be buffered in memory.
     let record =
         |content: &[u8]| [&[0x16, 3, 3], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat();
@@ -195,7 +195,7 @@ async fn what_is_no_handshake_ends_the_connection() {
         endless.extend(record(&[0; 4000]));
     }
     let start = Instant::now();
-    told(&server, &endless).await;
+    answer_without_tls(&server, &endless).await;
     assert!(start.elapsed() < Limits::default().handshake_time, "it is not waited for");
     assert!(pushes(&mut authority.connect(server.address, HOST).await.unwrap()).await);
 }

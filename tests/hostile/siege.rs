@@ -29,10 +29,10 @@ use crate::{
 /// How long the attacks last once all attackers are connected.
 const SIEGE: Duration = Duration::from_secs(12);
 /// Time limit of an answer: homeservers give up after 10 to 60 seconds.
-const IN_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIME_LIMIT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 5_000;
 /// How soon an attacker reconnects after being disconnected.
-const AGAIN: Duration = Duration::from_millis(100);
+const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 
 /// Attackers, active until they are stopped.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Attackers {
     }
 
     async fn connect(&self) -> Option<TcpStream> {
-        let stream = timeout(IN_TIME, TcpStream::connect(self.target)).await.ok()?.ok()?;
+        let stream = timeout(ANSWER_TIME_LIMIT, TcpStream::connect(self.target)).await.ok()?.ok()?;
         self.connected.fetch_add(1, Relaxed);
         Some(stream)
     }
@@ -67,7 +67,7 @@ impl Attackers {
                         attack(attackers.clone(), stream).await;
                         attackers.connected.fetch_sub(1, Relaxed);
                     }
-                    sleep(AGAIN).await;
+                    sleep(RECONNECT_DELAY).await;
                 }
             });
         }
@@ -79,7 +79,7 @@ impl Attackers {
         self.attack(runtime, many, move |attackers, mut stream| {
             let bytes = Arc::clone(&bytes);
             async move {
-                let _ = timeout(IN_TIME, stream.write_all(&bytes)).await;
+                let _ = timeout(ANSWER_TIME_LIMIT, stream.write_all(&bytes)).await;
                 attackers.wait_for_end(&mut stream).await;
             }
         });
@@ -93,7 +93,7 @@ impl Attackers {
                 let mut sent = stream.write_all(first.as_bytes()).await;
                 while sent.is_ok() && !attackers.is_over() {
                     sleep(pause).await;
-                    sent = timeout(IN_TIME, stream.write_all(piece)).await.unwrap_or(Ok(()));
+                    sent = timeout(ANSWER_TIME_LIMIT, stream.write_all(piece)).await.unwrap_or(Ok(()));
                 }
             }
         });
@@ -113,7 +113,7 @@ fn head(lines: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\n{lines}")
 }
 
-fn besiege(attackers: &Attackers, runtime: &Runtime) {
+fn start_all_attacks(attackers: &Attackers, runtime: &Runtime) {
     const SECOND: Duration = Duration::from_secs(1);
     const NO_PAUSE: Duration = Duration::from_millis(1);
     let piece = |text: &'static str| text.as_bytes();
@@ -205,7 +205,7 @@ fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
     let homeservers = [("kept", true), ("fresh", false)].map(|(name, keep_alive)| {
         (name, runtime.spawn(homeserver(attackers.clone(), stage.account.clone(), name, keep_alive)))
     });
-    besiege(&attackers, &runtime);
+    start_all_attacks(&attackers, &runtime);
     std::thread::sleep(SIEGE);
     let files = std::fs::read_dir(format!("/proc/{}/fd", stage.app.app().pid())).expect("the program runs").count();
     attackers.over.store(true, Relaxed);
@@ -216,7 +216,7 @@ fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
         took.sort_unstable();
         let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
         println!("{name}: {} pushes, median {median:?}, longest {longest:?}", took.len());
-        assert!(longest <= IN_TIME, "{name}: {longest:?}");
+        assert!(longest <= ANSWER_TIME_LIMIT, "{name}: {longest:?}");
         assert!(took.len() >= 4, "{name}: {} pushes", took.len());
         sent += took.len();
     }

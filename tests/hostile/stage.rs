@@ -10,7 +10,7 @@ use crate::rig::{
 /// The limit of the app's peak memory, in MiB. A debug build with a database and popups needs 30 of them when idle. At
 /// most 8 MiB of bodies are held at once, and what is parsed from one is about as large; the rest is for the maximum
 /// number of connections, in all states.
-pub(crate) const MOST_MEMORY: u64 = 100;
+pub(crate) const MEMORY_LIMIT: u64 = 100;
 
 /// A desktop, its notification service, the app and its account.
 pub(crate) struct Stage {
@@ -60,6 +60,6 @@ impl Stage {
     #[track_caller]
     pub(crate) fn memory_is_bounded(&mut self) {
         let peak = self.peak_memory();
-        assert!(peak <= MOST_MEMORY, "{peak} MiB");
+        assert!(peak <= MEMORY_LIMIT, "{peak} MiB");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Longer than it takes to detect a dead connection: 60 s until the first probe, and 30 s more.
-const NOTICED: Duration = Duration::from_secs(120);
+const DETECTION_TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
@@ -50,7 +50,7 @@ fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
     let cut = Instant::now();
     cable.cut();
     events.push(scene.bob.send(&scene.room, "Into the void."));
-    wait_until("it is noticed", NOTICED, || scene.pushbell.connections_to(nginx.port) == 0);
+    wait_until("it is noticed", DETECTION_TIME_LIMIT, || scene.pushbell.connections_to(nginx.port) == 0);
     eprintln!("the cut is noticed after {:?}", cut.elapsed());
     events.push(scene.bob.send(&scene.room, "Still into the void."));
     thread::sleep(length.unwrap_or_default().saturating_sub(cut.elapsed()));

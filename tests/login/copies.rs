@@ -3,7 +3,7 @@
 use crate::scene::Scene;
 
 /// Runs a command with another machine ID, as root can.
-const ELSEWHERE: [&str; 5] = [
+const ON_OTHER_MACHINE: [&str; 5] = [
     "unshare",
     "--mount",
     "sh",
@@ -22,7 +22,7 @@ fn a_copied_home_leaves_the_first_computers_pusher_alone() {
     assert_eq!(scene.devices().len(), 1);
     let id = scene.file("machine-id");
     std::fs::write(&id, "b08dfa6083e7567a1921a715000001fb\n").unwrap();
-    let elsewhere = [&ELSEWHERE[..], &[&id]].concat();
+    let elsewhere = [&ON_OTHER_MACHINE[..], &[&id]].concat();
     let password = scene.file("password");
     let login = [
         "login",

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A homeserver with Synapse's default block list: no pushes to private addresses.
-pub(crate) static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
+pub(crate) static BLOCKS_PRIVATE_ADDRESSES: LazyLock<Synapse> = LazyLock::new(|| {
     Synapse::start_with(|configuration, _port| {
         let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
         lines.collect::<Vec<_>>().join("\n")
@@ -32,14 +32,16 @@ fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
 
 #[test]
 fn a_homeserver_that_blocks_private_addresses_ends_with_code_3() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     let login =
         scene.concurrently(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains("The pusher is set, but no push has come."), "{login:#?}");
     assert!(login.stdout.contains("ip_range_whitelist: ['127.0.0.1/32']"), "{login:#?}");
-    wait_until("the homeserver has blocked the push", SOON, || GUARDED.log().contains("IP address blocked"));
+    wait_until("the homeserver has blocked the push", SOON, || {
+        BLOCKS_PRIVATE_ADDRESSES.log().contains("IP address blocked")
+    });
 }
 
 #[test]

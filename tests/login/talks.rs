@@ -4,7 +4,7 @@ use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
-    ends::GUARDED,
+    ends::BLOCKS_PRIVATE_ADDRESSES,
     rig::{SOON, Terminal, pushbell::message},
     scene::Scene,
 };
@@ -192,7 +192,7 @@ fn who_is_signed_in_already_is_told_so_before_the_password() {
 
 #[test]
 fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     scene.bob.send(&scene.room, "Dinner is ready.");
     let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();
     crate::rig::wait_until("the message is unread", SOON, || unread() > 0);
@@ -214,7 +214,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
 
 #[test]
 fn without_an_unread_room_the_likeliest_cause_is_said_too() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");

@@ -14,7 +14,7 @@ use super::{
 
 const PLAIN: &[&str] = &["body", "actions"];
 const MARKUP: &[&str] = &["body", "body-markup", "actions"];
-const HARD: &str = r#"<b>&amp; "quotes"</b>"#;
+const SPECIAL_CHARACTERS: &str = r#"<b>&amp; "quotes"</b>"#;
 
 #[tokio::test]
 async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
@@ -27,13 +27,13 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
         category: "call.incoming",
         timeout: Timeout::Never,
         buttons: vec![Button::IGNORE],
-        ..popup("room", HARD)
+        ..popup("room", SPECIAL_CHARACTERS)
     };
     desktop.show_popup("room", urgent);
     let sent = service.notify().await;
     desktop.shown("room").await;
     assert_eq!((sent.app_name.as_str(), sent.icon.as_str()), (app_info::APP_NAME, "test-icon"));
-    assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", HARD));
+    assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", SPECIAL_CHARACTERS));
     assert_eq!(sent.actions, ["default", "Open", "ignore", "Dismiss"]);
     assert_eq!((sent.replaces, sent.timeout), (0, 0));
     assert_eq!(*sent.hints["urgency"], Value::U8(2));
@@ -47,11 +47,11 @@ async fn text_is_escaped_for_a_service_that_reads_markup() {
     let mut service = Fake::start(&bus, MARKUP).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    desktop.show("room", HARD);
+    desktop.show("room", SPECIAL_CHARACTERS);
     let sent = service.notify().await;
     assert_eq!(sent.title, "Major Tom in <Mission> & Control");
     let text = sent.text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
-    assert!(!sent.text.contains('<') && text == HARD, "{}", sent.text);
+    assert!(!sent.text.contains('<') && text == SPECIAL_CHARACTERS, "{}", sent.text);
 }
 
 #[tokio::test]

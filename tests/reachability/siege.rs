@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Time limit of an answer: homeservers give up after 10 to 60 seconds.
-const IN_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIME_LIMIT: Duration = Duration::from_secs(5);
 const HALF_OPEN: usize = 4_000;
 const PUSHES: usize = 40;
 /// The app's peak memory limit in MiB, as in `tests/hostile/`.
-const MOST_MEMORY: u64 = 100;
+const MEMORY_LIMIT: u64 = 100;
 
 /// Starts of handshakes: nothing, one byte, an incomplete ClientHello, and the largest incomplete one that is accepted.
 fn begun(number: usize) -> Vec<u8> {
@@ -80,10 +80,10 @@ fn handshakes_that_never_end_keep_no_push_out() {
             longest = longest.max(start.elapsed());
         }
         println!("{} handshakes begun, longest two pushes {longest:?}", opened.load(Relaxed));
-        assert!(longest <= IN_TIME, "{longest:?}");
+        assert!(longest <= ANSWER_TIME_LIMIT, "{longest:?}");
     });
     assert_eq!(recorded(&secure.app), 1 + 2 * PUSHES);
     let peak = secure.app.pushbell.app().peak_memory();
     println!("{peak} MiB of memory at most");
-    assert!(peak <= MOST_MEMORY, "{peak} MiB");
+    assert!(peak <= MEMORY_LIMIT, "{peak} MiB");
 }
