@@ -16,7 +16,7 @@ use crate::{
     push::text,
 };
 
-/// Signs in with a browser, and says how meanwhile. `None`: the homeserver offers nothing of the kind.
+/// Signs in with a browser. `None`: the homeserver does not support it.
 ///
 /// # Errors
 /// When signing in fails or times out.
@@ -42,7 +42,7 @@ pub(super) async fn sign_in(
 struct Attempt<'a> {
     homeserver: &'a HomeserverClient,
     device_name: &'a str,
-    /// Where the person is shown the address, if not here.
+    /// Shows the address, if the login was started from the page.
     page: Option<&'a Conversation>,
     say: &'a mut dyn Write,
     has_browser: bool,
@@ -77,7 +77,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Opens the address in a browser of this computer while waiting for the sign-in. `None`: none could be opened.
+    /// Opens the address in a browser and waits for the sign-in. `None`: no browser could be opened.
     async fn browse<T>(
         &mut self,
         url: &str,
