@@ -1,4 +1,4 @@
-//! The app with a real homeserver: Synapse from PyPI.
+//! The app with a real homeserver: Synapse from the Python Package Index.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -20,7 +20,7 @@ const PUSHES: usize = 40;
 /// The app's peak memory limit in MiB, as in `tests/hostile/`.
 const MEMORY_LIMIT: u64 = 100;
 
-/// Starts of handshakes: nothing, one byte, an incomplete ClientHello, and the largest incomplete one that is accepted.
+/// Starts of handshakes: nothing, one byte, an incomplete `ClientHello`, and the largest incomplete one that is accepted.
 fn begun(number: usize) -> Vec<u8> {
     let hello = |length: u16| [&[0x16, 3, 1], &length.to_be_bytes()[..], &[1, 0, 0xff, 0xf0][..]].concat();
     match number % 4 {

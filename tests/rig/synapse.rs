@@ -1,4 +1,4 @@
-//! A real homeserver: Synapse from PyPI, on the loopback interface, with SQLite.
+//! A real homeserver: Synapse from the Python Package Index, on the loopback interface, with SQLite.
 
 use std::{
     fs,
