@@ -1,4 +1,4 @@
-//! The rules of the architecture, as tests: they read the sources as text. `docs/architecture.md` says why they are.
+//! Checks the rules of the architecture by reading the sources as text. `docs/architecture.md` gives the reasons.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Which module uses which.
+/// Modules, each with the modules that it uses.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 fn root() -> &'static Path {
@@ -28,7 +28,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Path below `src/` and program code (without comments and tests) of every file.
+/// For every file, its path below `src/` and its program code (without comments and tests).
 fn sources() -> Vec<(String, String)> {
     let directory = root().join("src");
     let source = |file: PathBuf| {
@@ -40,8 +40,8 @@ fn sources() -> Vec<(String, String)> {
     files(&directory).into_iter().map(source).collect()
 }
 
-/// The code without comments and without items that are `#[cfg(test)]`. Lines stay where they are. An item ends with its
-/// statement, or with the first brace at its own indentation, as the formatter writes it.
+/// The code without comments and without items that are `#[cfg(test)]`, with line numbers unchanged. An item ends with
+/// its statement, or with the first closing brace at its own indentation, as rustfmt writes it.
 fn program(text: &str) -> String {
     let mut kept = String::new();
     let mut end_of_test = None;
@@ -94,18 +94,18 @@ fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
             }
         }
     }
-    // After the last comma of a group.
+    // Left by the trailing comma of a group.
     names.remove("");
     names
 }
 
-/// The parts of a directory (below `src/`, with a slash at the end unless empty) and which of them each uses.
+/// The modules of a directory (below `src/`, with a slash at the end unless empty) and which of them each uses.
 fn graph(directory: &str, prefixes: &[&str]) -> Graph {
     let mut graph = Graph::new();
     for (path, code) in sources() {
         let Some(path) = path.strip_prefix(directory) else { continue };
         let part = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
-        // In a directory of its own, `super` is that part.
+        // In a nested directory, `super` is the module of that directory.
         let is_nested = !directory.is_empty() && path.contains('/');
         let prefixes = prefixes.iter().filter(|prefix| !is_nested || **prefix != "super::");
         graph.entry(part.to_owned()).or_default().extend(prefixes.flat_map(|prefix| names_after(&code, prefix)));
@@ -118,7 +118,7 @@ fn graph(directory: &str, prefixes: &[&str]) -> Graph {
     graph
 }
 
-/// What remains when parts that use nothing, and then those that use only such, are taken away: rings and their users.
+/// What remains after repeatedly removing the modules that use nothing: cycles and their users.
 fn rings(mut graph: Graph) -> Graph {
     while let Some(part) = graph.iter().find(|(_, used)| used.is_empty()).map(|(part, _)| part.clone()) {
         graph.remove(&part);
@@ -153,7 +153,7 @@ fn the_sources_are_understood() {
     assert_eq!(rings(graph.into_iter().collect()).into_keys().collect::<Vec<_>>(), ["a", "b", "c"]);
 }
 
-/// Fails with every line of the chosen files that contains one of the words.
+/// Fails, listing every line of the chosen files that contains one of the words.
 #[track_caller]
 fn forbid(rule: &str, concerned: impl Fn(&str) -> bool, words: &[&str]) {
     let mut broken = Vec::new();
@@ -272,6 +272,6 @@ fn dependencies_are_what_was_decided() {
     for name in ["zbus", "zvariant", "tokio", "hyper", "rusqlite", "rustix"] {
         assert_eq!(versions[name].len(), 1, "{name}: {:?}", versions[name]);
     }
-    // `blocking` (in the tray's library) wakes an idle program every 500 ms from 1.7.0 on.
+    // From 1.7.0 on, `blocking` (used by the tray's library) wakes an idle process every 500 ms.
     assert_eq!(versions["blocking"], ["1.6.2"], "cargo update -p blocking --precise 1.6.2");
 }

@@ -1,4 +1,4 @@
-//! The drawn tray icon, compared with the pictures in `tests/images`. `PUSHBELL_BLESS=1` rewrites them.
+//! Compares the drawn tray icon with the pictures in `tests/images`. `PUSHBELL_BLESS=1` rewrites them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::HashSet, fs, path::Path};
@@ -16,7 +16,7 @@ const LOOKS: [(&str, Look); 4] = [
     ("symbolic-any-panel", Look::Symbolic { dark_panel: None }),
 ];
 
-/// Unread, missed calls, paused.
+/// Unread messages, missed calls, paused.
 const STATES: [(u64, u64, bool); 13] = [
     (0, 0, false),
     (1, 0, false),
@@ -41,7 +41,7 @@ fn pixmap(pixels: &Pixels) -> Pixmap {
     pixmap
 }
 
-/// All states of one look and size beside each other.
+/// All states of one look and size side by side.
 fn strip(look: Look, size: u32) -> Pixmap {
     let mut strip = Pixmap::new(size * u32::try_from(STATES.len()).unwrap(), size).unwrap();
     for ((unread, missed_calls, paused), column) in STATES.into_iter().zip(0..) {
@@ -53,10 +53,10 @@ fn strip(look: Look, size: u32) -> Pixmap {
     strip
 }
 
-/// The largest difference of a channel that machines with other floating-point units may show.
+/// The largest difference in a channel that other floating-point units may cause.
 const TOLERANCE: u8 = 8;
 
-/// Compares with an approved picture, or approves this one.
+/// Compares with the approved picture, or approves this one.
 fn check(drawn: &Pixmap, path: &Path) {
     if std::env::var_os("PUSHBELL_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -95,8 +95,8 @@ fn the_packaged_icons_are_those_that_are_drawn() {
 
 #[test]
 fn every_number_is_clearly_a_picture_of_its_own() {
-    // So many pixels differ by a quarter of the range in some channel.
-    const ENOUGH: usize = 4;
+    // At least this many pixels differ by a quarter of the range in some channel.
+    const MIN_DIFFERENT_PIXELS: usize = 4;
     for (name, look) in [LOOKS[0], LOOKS[3]] {
         for size in [16, 22, 48] {
             let picture = |unread| Drawing::new(Badge { unread, missed_calls: 0 }, false, look, size).pixels();
@@ -106,8 +106,8 @@ fn every_number_is_clearly_a_picture_of_its_own() {
                 for (other, b) in pictures.iter().enumerate().skip(one + 1) {
                     let clear = |(a, b): &(&[u8; 4], &[u8; 4])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) >= 64);
                     let pixels = a.data().as_chunks().0.iter().zip(b.data().as_chunks().0);
-                    let different = pixels.filter(clear).take(ENOUGH).count();
-                    assert_eq!(different, ENOUGH, "{name} at {size}: {one} and {other} look alike");
+                    let different = pixels.filter(clear).take(MIN_DIFFERENT_PIXELS).count();
+                    assert_eq!(different, MIN_DIFFERENT_PIXELS, "{name} at {size}: {one} and {other} look alike");
                 }
             }
         }

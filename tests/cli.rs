@@ -1,4 +1,4 @@
-//! The commands of the real binary, in a home of their own.
+//! The commands of the real binary, each test with a home directory of its own.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -23,12 +23,12 @@ use pushbell::{
 use serde_json::json;
 use tempfile::TempDir;
 
-/// A bare home directory, with run-time directory.
+/// An empty home directory with a runtime directory.
 struct Home(TempDir);
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
-struct Ran {
+struct CommandOutput {
     code: i32,
     out: String,
     err: String,
@@ -64,13 +64,13 @@ impl Home {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap(), self)
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::of(self.command(arguments).output().unwrap(), self)
     }
 }
 
-impl Ran {
-    /// What was printed, with the home's path as "~" and the program's as "pushbell".
+impl CommandOutput {
+    /// The output, with the home directory replaced by "~" and the program's path by "pushbell".
     fn of(output: Output, home: &Home) -> Self {
         let home = home.0.path().to_str().unwrap();
         let program = env!("CARGO_BIN_EXE_pushbell");
@@ -228,7 +228,7 @@ fn check_config_finds_the_file_by_option_environment_or_home() {
     assert!(home.run(&["check-config"]).ended(78).out.contains("/.config/"));
     fs::write(home.path("good.toml"), "").unwrap();
     let named = home.command(&["check-config"]).env("PUSHBELL_CONFIG", home.path("good.toml")).output().unwrap();
-    assert_eq!(Ran::of(named, &home).ended(0).out, "~/good.toml is good\n");
+    assert_eq!(CommandOutput::of(named, &home).ended(0).out, "~/good.toml is good\n");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn what_is_made_is_private_whatever_the_umask() {
     let add = format!("umask 0; exec '{program}' account add home");
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &add]).env_clear().env("HOME", home.0.path()).env("XDG_RUNTIME_DIR", home.path("run"));
-    Ran::of(shell.output().unwrap(), &home).ended(0);
+    CommandOutput::of(shell.output().unwrap(), &home).ended(0);
     assert_eq!(mode(&home.data("accounts.toml")), 0o600);
     assert_eq!(mode(&home.data("")), 0o700);
 }
@@ -318,9 +318,9 @@ fn what_is_made_is_private_whatever_the_umask() {
 fn a_home_that_is_missing_is_said() {
     let home = Home::new();
     let output = home.command(&["status"]).env("HOME", "/nonexistent/home").output().unwrap();
-    Ran::of(output, &home).ended(69);
+    CommandOutput::of(output, &home).ended(69);
     let add = home.command(&["account", "add", "a"]).env("HOME", "/dev/null").output().unwrap();
-    assert!(Ran::of(add, &home).ended(1).err.contains("/dev/null/.local"));
+    assert!(CommandOutput::of(add, &home).ended(1).err.contains("/dev/null/.local"));
 }
 
 #[test]
@@ -338,10 +338,10 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     let output = home.command(&["account", "list"]).stdout(writer).output().unwrap();
-    assert_eq!(Ran::of(output, &home).ended(0).err, "");
+    assert_eq!(CommandOutput::of(output, &home).ended(0).err, "");
 }
 
-/// A program that runs: answers at the control socket, and notes what it was asked.
+/// A mock of the running app: answers on the control socket and records the requests.
 struct Running {
     asked: mpsc::Receiver<Request>,
     end: Option<tokio::sync::oneshot::Sender<()>>,
@@ -443,7 +443,7 @@ fn status(endpoint: SocketAddr) -> Status {
     }
 }
 
-/// An endpoint that answers one request so, and hands over its body.
+/// An endpoint that gives this answer to one request and returns the request's body.
 fn endpoint(answer: &'static str) -> (SocketAddr, thread::JoinHandle<serde_json::Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

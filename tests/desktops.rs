@@ -1,7 +1,7 @@
-//! What a person sees of the app on real desktops' parts: popups, their clicks, the badge, its tooltip and menu.
+//! The app on the components of real desktops: popups, their clicks, the badge, its tooltip and menu.
 //!
-//! With `PUSHBELL_PICTURES=docs/images` they make the pictures of `docs/desktops.md`, `-- --ignored kinds` those of every
-//! kind of popup.
+//! With `PUSHBELL_PICTURES=docs/images` the tests make the pictures of `docs/desktops.md`, `-- --ignored kinds` those
+//! of every kind of popup.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]

@@ -1,11 +1,11 @@
-//! The tests that the documentation names exist.
+//! Checks that the tests named by the documentation exist.
 //!
-//! That the configuration in it is good is tested by `src/config/tests.rs`.
+//! `src/config/tests.rs` checks that the configuration in it is valid.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 
-/// What packages install of the documentation (`INSTALLED` in the Makefile).
+/// Whether packages install this file (`INSTALLED` in the Makefile).
 fn is_installed(path: &Path) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_in = |directory: &str, ending: &str| {
@@ -14,7 +14,7 @@ fn is_installed(path: &Path) -> bool {
     path.is_file() && (path == root.join("README.md") || is_in("docs", "md") || is_in("docs/images", "png"))
 }
 
-/// The documentation's files, below the root, and what is in each.
+/// The documentation's files: path below the root, and content.
 fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = fs::read_dir(root.join("docs")).expect("it is there").flatten();
@@ -46,16 +46,16 @@ fn rows(document: &str) -> Vec<Vec<&str>> {
     rows
 }
 
-/// What stands between backquotes and is a path of a test: `tests/file.rs::name`.
+/// Paths of tests between backquotes: `tests/file.rs::name`.
 fn tests_in(text: &str) -> Vec<(&str, &str)> {
     text.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.split_once(".rs::")).collect()
 }
 
-/// Whether this file has this test.
+/// Whether this file contains this test.
 fn exists(path: &str, name: &str) -> bool {
     let Some(source) = read(&format!("{path}.rs")) else { return false };
     let Some(at) = source.find(&format!("fn {name}(")) else { return false };
-    // Its attributes are between the end of the item before and its name.
+    // Its attributes are between the end of the previous item and its name.
     let begin = source[..at].rfind(['}', ';', '{']).map_or(0, |end| end + 1);
     let attributes = &source[begin..at];
     attributes.contains("#[test]") || attributes.contains("#[tokio::test") || source[..at].contains("proptest! {")

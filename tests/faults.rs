@@ -1,4 +1,4 @@
-//! The running app under faults and floods: what was answered with 200 is kept once and shown, whatever happens.
+//! The running app under faults and floods: a push answered with 200 is stored once and shown, whatever happens.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking, and says more")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]

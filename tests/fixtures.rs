@@ -1,7 +1,7 @@
-//! Every push in `tests/fixtures` is read and put into words as `expected.txt` there states, and what is `right` about
-//! each of `tests/cases` holds.
+//! Checks that every push in `tests/fixtures` is parsed and presented as `expected.txt` there states, and that what is
+//! `right` about each of `tests/cases` holds.
 //!
-//! The files are named for who sends them. Those of "Synapse 1.163.2" are captures; the others say that they were
+//! The files are named after their sender. Those of "Synapse 1.163.2" are captures; the others say that they were
 //! written by hand.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -42,7 +42,7 @@ fn every_fixture_is_read_and_put_into_words_as_stated() {
                 let push = Notification::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}"));
                 let heard: Vec<_> = push.devices.iter().map(sound).collect();
                 [
-                    format!("  read:  {}", in_short(&push)),
+                    format!("  read:  {}", summary(&push)),
                     format!("  shown: {}", show(&push).replace('\n', "\\n")),
                     format!("  heard: {}", heard.join(" ")),
                 ]
@@ -54,7 +54,7 @@ fn every_fixture_is_read_and_put_into_words_as_stated() {
     assert!(stated.is_empty(), "no such fixture: {stated:?}");
 }
 
-/// Pushes, each a plain message in which the given fields are replaced, and what holds after them.
+/// Pushes, each a plain message with the given fields replaced, and the expected results.
 #[derive(serde::Deserialize)]
 struct Case {
     /// Account and pushkey of each.
@@ -94,7 +94,7 @@ fn what_is_right_about_each_case_holds() {
     }
 }
 
-/// The popup after each push, and the rows of the history.
+/// The popup after each push, and the lines of the history.
 fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
     let mut notices: Vec<Notice> = Vec::new();
     let mut popups = Vec::new();
@@ -161,7 +161,7 @@ fn stated() -> BTreeMap<&'static str, Vec<&'static str>> {
     stated
 }
 
-/// The bodies of each file, byte for byte. A file is one push, or has many as `bodies`.
+/// The bodies of each file, byte for byte. A file is one push, or contains many as `bodies`.
 fn fixtures() -> Vec<(String, Vec<String>)> {
     #[derive(serde::Deserialize)]
     struct Wrapper {
@@ -184,8 +184,8 @@ fn fixtures() -> Vec<(String, Vec<String>)> {
     fixtures
 }
 
-/// Event, room, type, sender, priority, counts and pushkeys; ids by their first five characters.
-fn in_short(push: &Notification) -> String {
+/// Event, room, type, sender, priority, counts and pushkeys; IDs by their first five characters.
+fn summary(push: &Notification) -> String {
     let short = |id: &Option<String>| id.as_deref().map_or("-".to_owned(), |id| id.chars().take(5).collect());
     let prio = match push.prio {
         Priority::High => "high",
@@ -206,7 +206,7 @@ fn in_short(push: &Notification) -> String {
     )
 }
 
-/// Urgency, category, title and text of the popup on the first device, or what the event means instead of one.
+/// Urgency, category, title and text of the popup on the first device, or what the event means instead.
 fn show(push: &Notification) -> String {
     if !push.is_event() {
         return "no event".to_owned();

@@ -1,16 +1,16 @@
-//! What packages hold, and starting with the desktop: the real files, read by the tools that desktops and packagers
-//! read them with, and a real user manager of systemd.
+//! The contents of packages, and autostart: the real files, checked with the tools that desktops and packagers use, and
+//! a real systemd user manager.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod rig;
 
+#[path = "catching_up/mock_homeserver.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod mock_homeserver;
 #[path = "catching_up/stage.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod stage;
-#[path = "catching_up/stand_in.rs"]
-#[allow(dead_code, reason = "not all of it is used here")]
-mod stand_in;
 
 mod packages {
     mod autostart;

@@ -1,4 +1,4 @@
-//! The rig itself: what no test of the program would notice.
+//! Tests of the rig itself, for faults that no other test would notice.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use rig::{
 };
 use zbus::zvariant::Value;
 
-/// Shows a popup as any program would; its id.
+/// Shows a popup as any program would; returns its ID.
 fn show(desktop: &Desktop, summary: &str, replaces: u32) -> Result<u32, String> {
     let connection = desktop.connect();
     let hints =
@@ -115,7 +115,7 @@ fn a_killed_test_program_leaves_nothing() {
         let (_, rest) = text.split_once("RUNS ")?;
         rest.lines().next().map(str::to_owned)
     });
-    // What belongs to the desktop has its directory in the environment.
+    // Every process of the desktop has its directory in the environment.
     let processes = || {
         let environments = std::fs::read_dir("/proc").expect("/proc").flatten();
         environments

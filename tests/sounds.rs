@@ -1,5 +1,5 @@
-//! Sounds on real parts: a player in a process of its own, a private PulseAudio with a null sink, and a recording of
-//! what came out of it.
+//! Sounds on real components: a player in a process of its own, a private PulseAudio with a null sink, and a recording
+//! of its output.
 
 #![cfg(target_os = "linux")]
 
@@ -10,13 +10,13 @@ mod rig;
 use std::{fs, os::unix::fs::symlink, process::Command, time::Duration};
 
 use pushbell::{config, desktop::DesktopEvent, notice::NoticeId, push::notify::SoundTweak, sound::Player};
-use rig::{Rig, Sounded, run};
+use rig::{HeardSound, Rig, run};
 
 const DEFAULT: u32 = 1047;
 const BING: u32 = 1760;
 const RING: u32 = 587;
 
-/// The process under test: a player that obeys the lines of its standard input.
+/// The process under test: a player controlled by lines on its standard input.
 #[test]
 #[ignore = "started by the other tests, as a process of its own"]
 fn player_process() {
@@ -53,12 +53,12 @@ fn player_process() {
     }
 }
 
-fn frequencies(sounded: &[Sounded]) -> Vec<u32> {
+fn frequencies(sounded: &[HeardSound]) -> Vec<u32> {
     sounded.iter().map(|sound| sound.frequency).collect()
 }
 
 #[track_caller]
-fn assert_heard(sounded: &[Sounded], expected: &[u32]) {
+fn assert_heard(sounded: &[HeardSound], expected: &[u32]) {
     let near = sounded.len() == expected.len()
         && sounded.iter().zip(expected).all(|(sound, expected)| sound.frequency.abs_diff(*expected) <= 8);
     assert!(near, "expected {expected:?} Hz, heard {sounded:?}");
@@ -89,13 +89,13 @@ fn each_bundled_sound_is_heard_once_and_leaves_nothing_behind() {
 #[test]
 fn a_burst_sounds_once_and_the_next_sound_is_heard_again() {
     let mut rig = Rig::start();
-    rig.say("silent");
+    rig.send("silent");
     for _ in 0..25 {
-        rig.say("play bing");
+        rig.send("play bing");
     }
     rig.wait_until("it is heard", Rig::is_playing);
     for _ in 0..25 {
-        rig.say("play default");
+        rig.send("play default");
     }
     assert_heard(&rig.heard(), &[BING]);
     assert_heard(&rig.hear("play default"), &[DEFAULT]);
@@ -105,14 +105,14 @@ fn a_burst_sounds_once_and_the_next_sound_is_heard_again() {
 fn a_ring_repeats_until_it_is_stopped_then_the_next_is_heard() {
     let mut rig = Rig::start();
     let idle = rig.threads();
-    rig.say("ring 1 ring");
-    rig.say("ring 2 bing");
-    rig.say("play default");
+    rig.send("ring 1 ring");
+    rig.send("ring 2 bing");
+    rig.send("play default");
     rig.wait_until("the phrase was heard twice, and again", |rig| rig.sounded().len() == 3);
     assert_heard(&rig.sounded()[..2], &[RING, RING]);
-    rig.say("stop 1");
+    rig.send("stop 1");
     rig.wait_until("the bell rings", |rig| frequencies(&rig.sounded()).last().is_some_and(|last| *last > 1700));
-    rig.say("stop 2");
+    rig.send("stop 2");
     let sounded = rig.heard();
     assert_heard(&sounded[..2], &[RING, RING]);
     let bells = sounded.iter().filter(|sound| sound.frequency.abs_diff(BING) <= 8).count();
@@ -127,15 +127,15 @@ fn a_stopped_ring_falls_silent_at_once_and_without_a_click() {
         .args(["-n", "-r", "44100", "-c", "2"])
         .arg(rig.sound("steady.wav"))
         .args(["synth", "60", "sine", "400", "gain", "-3"]));
-    rig.say("ring 1 steady");
+    rig.send("ring 1 steady");
     rig.wait_until("it is heard", |rig| rig.sounded().first().is_some_and(|sound| sound.milliseconds > 500));
     let before = rig.recorded();
-    rig.say("stop 1");
+    rig.send("stop 1");
     rig.wait_until("the stream is closed", |rig| !rig.is_playing());
     assert!(rig.recorded().saturating_sub(before) < Duration::from_millis(1500), "it rang on");
     assert_heard(&rig.heard(), &[400]);
-    // A sine of 400 Hz and this level moves 0.04 from one sample to the next; a cut would be a jump to zero.
-    assert!(rig.steepest_at_the_end() < 0.06, "a click: {}", rig.steepest_at_the_end());
+    // A sine of 400 Hz at this level moves 0.04 from one sample to the next; a cut would be a jump to zero.
+    assert!(rig.largest_final_step() < 0.06, "a click: {}", rig.largest_final_step());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_wav_file_from_a_pipe_is_played_as_far_as_it_goes() {
 #[test]
 fn channels_that_the_device_lacks_are_heard() {
     let mut rig = Rig::start();
-    // One channel of six that sounds, each at its own frequency.
+    // Only one of six channels contains sound, each at a different frequency.
     for (channel, frequency) in [(1, "500"), (2, "700"), (3, "900"), (4, "1100"), (5, "1300"), (6, "1500")] {
         let mix: Vec<_> = (1..=6).map(|other| if other == channel { "1" } else { "0" }).collect();
         run(Command::new("sox")
@@ -246,7 +246,7 @@ fn whatever_cannot_be_played_is_heard_as_the_default() {
     fs::write(rig.sound("text.ogg"), "To be or not to be, that is the question.").unwrap();
     symlink("/dev/zero", rig.sound("endless")).unwrap();
     symlink("round.wav", rig.sound("round.wav")).unwrap();
-    // A regular file that even root cannot read at its beginning.
+    // A regular file whose beginning not even root can read.
     symlink("/proc/self/mem", rig.sound("unreadable.wav")).unwrap();
     assert!(fs::metadata(rig.sound("hours.flac")).unwrap().len() < 32 << 20, "refused for its length, not its size");
     for name in [
@@ -273,16 +273,16 @@ fn whatever_cannot_be_played_is_heard_as_the_default() {
 fn the_volume_is_obeyed_and_off_is_off() {
     let mut rig = Rig::start();
     let idle = rig.threads();
-    rig.say("volume 0.25");
+    rig.send("volume 0.25");
     let sounded = rig.hear("play default");
     assert_heard(&sounded, &[DEFAULT]);
     assert!((0.16..0.19).contains(&sounded[0].peak), "{sounded:?}");
-    rig.say("ring 1 ring");
+    rig.send("ring 1 ring");
     rig.wait_until("it rings", Rig::is_playing);
-    rig.say("off");
+    rig.send("off");
     rig.wait_until("it is silent", |rig| !rig.is_playing() && rig.threads() == idle);
-    rig.say("ring 2 ring");
-    rig.say("play bing");
+    rig.send("ring 2 ring");
+    rig.send("play bing");
     assert_eq!(rig.threads(), idle, "nothing is even tried");
 }
 
@@ -291,14 +291,14 @@ fn without_a_sound_server_it_says_why_until_there_is_one() {
     let mut rig = Rig::start();
     rig.kill_server();
     let idle = rig.threads();
-    rig.say("play default");
+    rig.send("play default");
     let event = rig.next_event();
     assert!(event.starts_with("false no sound device: start a sound server"), "{event}");
     rig.wait_until("no thread is left", |rig| rig.threads() == idle);
     assert!(rig.errors().lines().count() <= 30, "{}", rig.errors());
     rig.start_server();
     rig.wait_until("it is heard", |rig| {
-        rig.say("play bing");
+        rig.send("play bing");
         rig.is_playing()
     });
     assert_heard(&rig.heard(), &[BING]);
@@ -309,7 +309,7 @@ fn without_a_sound_server_it_says_why_until_there_is_one() {
 fn a_sound_server_that_dies_takes_nothing_with_it() {
     let mut rig = Rig::start();
     let idle = rig.threads();
-    rig.say("ring 1 ring");
+    rig.send("ring 1 ring");
     rig.wait_until("it rings", Rig::is_playing);
     assert_eq!(rig.next_event(), "true PulseAudio");
     rig.kill_server();
@@ -317,7 +317,7 @@ fn a_sound_server_that_dies_takes_nothing_with_it() {
     assert!(event.starts_with("false the sound device went away while it played"), "{event}");
     rig.start_server();
     rig.wait_until("it rings again", Rig::is_playing);
-    rig.say("stop 1");
+    rig.send("stop 1");
     assert!(!rig.heard().is_empty());
     rig.wait_until("no thread is left", |rig| rig.threads() == idle);
     assert!(rig.errors().lines().count() <= 30, "{}", rig.errors());
@@ -329,12 +329,12 @@ fn without_pulseaudio_it_plays_through_alsa() {
     let idle = rig.threads();
     assert_heard(&rig.hear("play bing"), &[BING]);
     assert_eq!(rig.next_event(), "true ALSA");
-    rig.say("ring 1 ring");
+    rig.send("ring 1 ring");
     rig.wait_until("it rings", Rig::is_playing);
     rig.kill_server();
     let event = rig.next_event();
     assert!(event.starts_with("false "), "{event}");
-    rig.say("stop 1");
+    rig.send("stop 1");
     rig.wait_until("no thread is left", |rig| rig.threads() == idle);
     assert!(rig.errors().lines().count() <= 30, "{}", rig.errors());
 }
@@ -344,19 +344,19 @@ fn a_sound_server_that_hangs_is_used_again_when_it_answers() {
     let mut rig = Rig::start();
     let idle = rig.threads();
     rig.signal_server("STOP");
-    rig.say("play default");
+    rig.send("play default");
     let event = rig.next_event();
     assert!(event.starts_with("false ") && event.contains("does not answer"), "{event}");
     for _ in 0..20 {
-        rig.say("play default");
+        rig.send("play default");
     }
     assert!(rig.threads() <= idle + 2, "{} threads, {idle} when idle", rig.threads());
     rig.signal_server("CONT");
     rig.wait_until("it is heard again", |rig| {
-        rig.say("play bing");
+        rig.send("play bing");
         rig.is_playing()
     });
-    // It may stumble while it catches up.
+    // Playback may break up while it catches up.
     assert_heard(&rig.heard()[..1], &[BING]);
 }
 
@@ -364,11 +364,11 @@ fn a_sound_server_that_hangs_is_used_again_when_it_answers() {
 fn a_sound_server_that_hangs_in_mid_play_is_given_up() {
     let mut rig = Rig::start();
     let idle = rig.threads();
-    rig.say("ring 1 ring");
+    rig.send("ring 1 ring");
     rig.wait_until("it rings", Rig::is_playing);
     assert_eq!(rig.next_event(), "true PulseAudio");
     rig.signal_server("STOP");
-    rig.say("stop 1");
+    rig.send("stop 1");
     let event = rig.next_event();
     assert!(event.starts_with("false the sound server"), "{event}");
     rig.signal_server("CONT");

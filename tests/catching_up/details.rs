@@ -1,13 +1,13 @@
-//! Pushes with nothing but ids (`event_id_only`), with Synapse and with a stand-in.
+//! Pushes that contain only IDs (`event_id_only`), with Synapse and with a mock homeserver.
 
 use std::time::Instant;
 
 use serde_json::json;
 
 use crate::{
+    mock_homeserver::{MockHomeserver, ReceivedRequest},
     rig::{SOON, wait_until},
     stage::{Session, Stage, synapse},
-    stand_in::{Asked, StandIn},
 };
 
 #[test]
@@ -36,14 +36,14 @@ fn a_push_of_ids_becomes_a_popup_with_names_and_text() {
     assert!(popup.body.contains("Encrypted message"), "{popup:?}");
     assert_eq!(popup.summary, "Bob in Mission Control");
 
-    // Of a room that she has not joined the homeserver tells nothing by itself.
+    // The homeserver sends no details of a room that she has not joined.
     bob.create_room(&json!({"name": "Secret Plans", "invite": [alice.id]}));
     let popup = stage.desktop.notifications().wait_for_notify_since(mark, "the invite", |popup| {
         popup.summary.contains("invites you") || popup.body.contains("invites you")
     });
     assert!(popup.summary.contains(&*bob.id) || popup.summary.contains("Bob"), "{popup:?}");
 
-    // What could not be asked before a restart is asked after it.
+    // What could not be fetched before a restart is fetched after it.
     stage.pushbell.terminate();
     stage.pushbell.run();
     stage.wait_until_caught_up();
@@ -59,8 +59,8 @@ fn a_push_of_ids_becomes_a_popup_with_names_and_text() {
 
 #[test]
 fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answers() {
-    let homeserver = StandIn::start();
-    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let homeserver = MockHomeserver::start();
+    let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.held = Box::new(details);
         answers.instead = Box::new(|asked| {
@@ -87,7 +87,7 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
     assert_eq!(popup.summary, "New message");
     assert_eq!(homeserver.asked().iter().filter(|asked| details(asked)).count(), 1);
 
-    // A restart forgets nothing of it.
+    // It survives a restart.
     stage.pushbell.kill9();
     stage.pushbell.run();
     wait_until("it is asked again", SOON, || homeserver.asked().iter().filter(|asked| details(asked)).count() >= 2);
@@ -101,7 +101,7 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
         &stage.account,
         json!({"event_id": "$2", "room_id": "!r:hs.test", "prio": "high", "counts": {"unread": 1}}),
     );
-    // As this stand-in says of every event; the names are remembered.
+    // The mock answers this for every event; the names are cached.
     let popup = stage.desktop.notifications().wait_for_notify_since(mark, "the next", |_| true);
     assert_eq!(popup.summary, "Bob in Kitchen");
     assert_eq!(homeserver.asked().iter().filter(|asked| asked.what.contains("/state/m.room.name")).count(), 1);
@@ -109,8 +109,8 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
 
 #[test]
 fn a_homeserver_that_asks_for_patience_is_not_asked_again_with_every_push() {
-    let homeserver = StandIn::start();
-    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let homeserver = MockHomeserver::start();
+    let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.instead = Box::new(move |asked| {
             details(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))

@@ -1,4 +1,4 @@
-//! With Synapse.
+//! Catching up with a real Synapse.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::{
 
 #[test]
 fn what_was_missed_while_stopped_is_known_exactly_once_and_new_pushes_come_at_once() {
-    // Of its own, for its log.
+    // Not the shared one: the test reads its log.
     let synapse = Synapse::start();
     let (alice, bob) = (synapse.register("alice-60", "Alice"), synapse.register("bob-60", "Bob"));
     let rooms = ["Kitchen", "Garden", "Attic"].map(|name| {
@@ -32,7 +32,7 @@ fn what_was_missed_while_stopped_is_known_exactly_once_and_new_pushes_come_at_on
     let mut missed: Vec<_> =
         (0..60).map(|number| bob.send(&rooms[number % 3], &format!("while it is stopped {number}"))).collect();
     wait_until("all are listed", SOON, || alice.notifications().len() >= 61);
-    // Each event that comes while it backs off has it try again and wait twice as long.
+    // Each event that arrives during the backoff makes the homeserver retry and double its delay.
     let waits_long = || {
         let log = synapse.log();
         log.lines().any(|line| line.contains("Push failed: delaying for") && line.contains("3600s"))
@@ -52,7 +52,7 @@ fn what_was_missed_while_stopped_is_known_exactly_once_and_new_pushes_come_at_on
         stage.desktop.notifications().all_since(popups).into_iter().map(|popup| popup.summary).collect();
     assert_eq!(summaries, [format!("{} messages in 3 rooms", missed.len())], "one popup for all of it");
     assert_eq!(stage.pushbell.status()["unread"], 3, "rooms, as Synapse counts");
-    // The homeserver pushes some of what is pending before and after its pusher is set.
+    // The homeserver pushes some of the pending events before and after its pusher is set.
     let says = stage.catching_up();
     let caught_up: usize = says.strip_suffix(" events were missed").expect("it says how many").parse().unwrap();
     assert!((missed.len() - 20..=missed.len()).contains(&caught_up), "{says} of {}", missed.len());
@@ -112,7 +112,7 @@ fn a_wake_sets_the_pusher_again_and_catches_up() {
     let logind = FakeLogind::start(&stage.desktop, false);
     stage.pushbell.run();
     stage.wait_until_caught_up();
-    // As when it sleeps: nobody answers, and the homeserver backs off.
+    // As during suspend: nothing answers, and the homeserver backs off.
     stage.pushbell.app().freeze();
     let gone = alice.pushers();
     alice.set_pusher(

@@ -1,23 +1,23 @@
-//! Homeservers that answer with what no client should read, or fail for a while.
+//! Homeservers with oversized or malformed answers, or with temporary failures.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::{
+    mock_homeserver::{MockHomeserver, ReceivedRequest},
     rig::{SOON, pushbell::message, wait_until},
     stage::{Session, Stage},
-    stand_in::{Asked, StandIn},
 };
 
-/// The most memory that the program has had, in KiB.
+/// The process's peak memory, in KiB.
 fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Arrays in an array, so many bytes of them.
+/// Nested arrays of this size in bytes.
 fn nested_arrays(bytes: usize, deep: bool) -> Value {
     let arrays = if deep { "[".repeat(bytes) } else { format!("[{}[]]", "[],".repeat(bytes / 3)) };
     Value::String(format!("{{\"notifications\":{arrays}}}"))
@@ -26,7 +26,7 @@ fn nested_arrays(bytes: usize, deep: bool) -> Value {
 #[test]
 fn nested_arrays_take_little_memory_and_keep_no_push_waiting() {
     for (deep, bytes) in [(false, 16_000_000), (true, 16_000_000), (false, 1_000_000), (true, 1_000_000)] {
-        let homeserver = StandIn::start();
+        let homeserver = MockHomeserver::start();
         let mut stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token"));
         stage.pushbell.terminate();
         homeserver.answer(move |answers| {
@@ -54,8 +54,8 @@ fn nested_arrays_take_little_memory_and_keep_no_push_waiting() {
 
 #[test]
 fn a_homeserver_that_fails_is_not_asked_for_every_push() {
-    let homeserver = StandIn::start();
-    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let homeserver = MockHomeserver::start();
+    let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.instead = Box::new(move |asked| details(asked).then(|| (500, json!({"errcode": "M_UNKNOWN"}))));
     });

@@ -1,19 +1,19 @@
-//! Killed at every step of it.
+//! Killing the app at every step of catching up.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    mock_homeserver::{MockHomeserver, entry},
     rig::{SOON, wait_until},
     stage::{Session, Stage},
-    stand_in::{StandIn, entry},
 };
 
 fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// A push of an event, as the homeserver sends it while the app runs.
+/// Pushes an event as the homeserver does while the app runs.
 fn push(stage: &Stage, event: &str) {
     let room = "!kitchen:hs.test";
     stage.pushbell.notify(
@@ -25,14 +25,14 @@ fn push(stage: &Stage, event: &str) {
 
 #[test]
 fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let room = "!kitchen:hs.test";
     let session = Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") };
     let mut stage = Stage::start(&session);
     stage.pushbell.kill9();
 
     let mut events = Vec::new();
-    let mut send = |homeserver: &StandIn| {
+    let mut send = |homeserver: &MockHomeserver| {
         let event = format!("$event-{}", events.len());
         homeserver.answer(|answers| answers.listed.insert(0, entry(&event, room, now())));
         events.push(event.clone());
@@ -40,7 +40,7 @@ fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
     };
     let steps = ["GET /pushers", "POST /pushers/set", "GET /notifications", "GET /rooms", "second page"];
     for step in steps {
-        // Missed before; a page each, so that there is a second one.
+        // Missed earlier; one event per page, so that there is a second page.
         send(&homeserver);
         send(&homeserver);
         let begun = homeserver.asked().len();
@@ -58,12 +58,12 @@ fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
                 _ => asked.what.starts_with(step),
             })
         });
-        // One that is pushed while it waits there, and is killed right after.
+        // This one is pushed while the app waits there, and the app is killed right after.
         let pushed = send(&homeserver);
         push(&stage, &pushed);
         assert!(stage.account_status()["caught_up_at"].is_null());
         stage.pushbell.kill9();
-        // And one that nobody hears of.
+        // This one is not pushed.
         send(&homeserver);
         homeserver.answer(|answers| answers.held = Box::new(|_| false));
     }
@@ -71,7 +71,7 @@ fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
     stage.wait_until_caught_up();
     stage.knows_once(&events);
     assert_eq!(stage.known().len(), events.len());
-    // Once more: nothing is new, and nothing is read back beyond the mark for ever.
+    // Once more: nothing is new, and the app does not read back beyond its saved position.
     stage.pushbell.restart();
     stage.wait_until_caught_up();
     assert_eq!(stage.catching_up(), "nothing was missed");

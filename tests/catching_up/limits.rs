@@ -1,4 +1,4 @@
-//! Homeservers that list nothing, and such that list too much.
+//! Homeservers that list no notifications, and homeservers that list too many.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    mock_homeserver::{MockHomeserver, ReceivedRequest, entry},
     rig::{SOON, http, wait_until},
     stage::{Session, Stage},
-    stand_in::{Asked, StandIn, entry},
 };
 
-fn session(homeserver: &StandIn) -> Session {
+fn session(homeserver: &MockHomeserver) -> Session {
     Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") }
 }
 
 #[test]
 fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
-    // The second is what heirs of conduwuit say whose admin has turned the list off.
+    // The second is the answer of conduwuit's successors when the admin has disabled the list.
     for errcode in ["M_UNRECOGNIZED", "M_NOT_FOUND"] {
-        let homeserver = StandIn::start();
+        let homeserver = MockHomeserver::start();
         homeserver.answer(move |answers| {
             answers.instead = Box::new(move |asked| {
                 let unrecognized = (404, json!({"errcode": errcode, "error": "Unrecognized request"}));
@@ -33,7 +33,7 @@ fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
         let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
         assert_eq!(set.token.as_deref(), Some("token"));
         assert_eq!(set.body["append"], true);
-        // The login finds what this desktop has left behind by its name.
+        // The login recognizes this desktop's earlier sessions by this name.
         assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
         assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
     }
@@ -41,7 +41,7 @@ fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
 
 #[test]
 fn a_pusher_keeps_its_names_and_follows_what_its_url_depends_on() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     homeserver.answer(|answers| {
         answers.instead = Box::new(|asked| {
             let pusher = json!({
@@ -55,7 +55,7 @@ fn a_pusher_keeps_its_names_and_follows_what_its_url_depends_on() {
     let stage = Stage::start(&session(&homeserver));
     let order: Vec<_> = homeserver.asked().into_iter().map(|asked| asked.what).collect();
     assert_eq!(order, ["GET /pushers", "POST /pushers/set", "GET /notifications"], "nothing is lost in between");
-    let set = |homeserver: &StandIn| {
+    let set = |homeserver: &MockHomeserver| {
         let asked = homeserver.asked();
         asked.into_iter().rfind(|asked| asked.what == "POST /pushers/set").unwrap().body
     };
@@ -73,7 +73,7 @@ fn a_pusher_keeps_its_names_and_follows_what_its_url_depends_on() {
 
 #[test]
 fn more_than_is_read_back_is_one_summary_that_says_so() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let mut stage = Stage::start(&session(&homeserver));
     stage.pushbell.terminate();
     let now = Timestamp::now().as_millisecond();
@@ -95,7 +95,7 @@ fn more_than_is_read_back_is_one_summary_that_says_so() {
 
 #[test]
 fn calls_that_were_missed_do_not_ring() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let mut stage = Stage::start(&session(&homeserver));
     stage.pushbell.terminate();
     let mut call = entry("$call", "!r:hs.test", Timestamp::now().as_millisecond());
@@ -111,11 +111,11 @@ fn calls_that_were_missed_do_not_ring() {
 
 #[test]
 fn while_all_is_well_it_asks_nothing_and_never_wakes() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let mut stage = Stage::start(&session(&homeserver));
     let asked = homeserver.asked().len();
     let pid = stage.pushbell.app().pid();
-    // By thread, how often it went to sleep.
+    // Voluntary context switches by thread.
     let switches = || -> BTreeMap<String, u64> {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
         let count = |path: std::path::PathBuf| {
@@ -126,10 +126,10 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
         };
         tasks.map(|task| count(task.path())).collect()
     };
-    // What its start and the last command have stirred comes to rest, also what other parts put off.
+    // Wait until the activity of the start and of the last command has ended, deferred work included.
     let mut last = switches();
     wait_until("it has come to rest for ten seconds", 3 * SOON, || {
-        // Over which is counted: what never wakes shows only by the time in which it does not.
+        // The measuring period: only time shows that nothing wakes up.
         std::thread::sleep(Duration::from_secs(10));
         let now = switches();
         std::mem::replace(&mut last, now.clone()) == now
@@ -140,7 +140,7 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
 #[test]
 fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read() {
     for (server, expected) in [("Synapse", true), ("", false)] {
-        let homeserver = StandIn::start();
+        let homeserver = MockHomeserver::start();
         let mut stage = Stage::start(&Session { server, ..session(&homeserver) });
         let push = |event: &str, room: &str| {
             let content = json!({"msgtype": "m.text", "body": event});
@@ -171,9 +171,9 @@ fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read(
 
 #[test]
 fn names_are_not_asked_for_any_more_once_the_homeserver_has_had_too_many_requests() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let now = Timestamp::now().as_millisecond();
-    let names = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    let names = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
         answers.instead = Box::new(move |asked| {
             names(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))

@@ -1,4 +1,4 @@
-//! Catching up, with a real homeserver and with a stand-in that answers as no real one can be made to.
+//! Catching up, with a real homeserver and with a mock for answers that a real one cannot be made to give.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ mod homeserver;
 mod hostile;
 mod killed;
 mod limits;
+mod mock_homeserver;
 mod network;
 mod sessions;
 mod stage;
-mod stand_in;

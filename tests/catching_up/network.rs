@@ -29,7 +29,7 @@ fn it_catches_up_when_a_network_comes() {
         let status = Command::new(&inside[0]).args(&inside[1..]).args(arguments).status().expect("nsenter starts");
         assert!(status.success());
     };
-    // As good as a card: a way to others is one, whichever interface it leads through.
+    // As good as a network card: any route to others counts, whichever interface it uses.
     ip("address add 10.77.0.1/32 dev lo");
     ip("route add 10.78.0.0/16 dev lo");
     wait_until("it is noticed", SOON, || stage.pushbell.log().contains("a network has come"));

@@ -1,4 +1,4 @@
-//! Tokens that have expired or were revoked.
+//! Expired and revoked tokens.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    mock_homeserver::{MockHomeserver, ReceivedRequest, entry},
     rig::{DesktopOptions, FakeScreenSaver, SOON, TrayHost, never_within, pushbell::message, wait_until},
     stage::{Session, Stage},
-    stand_in::{Asked, StandIn, entry},
 };
 
 fn unknown_token(soft_logout: bool) -> (u16, Value) {
     (401, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token", "soft_logout": soft_logout}))
 }
 
-fn accepts(token: &'static str, soft_logout: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
+fn accepts(token: &'static str, soft_logout: bool) -> impl Fn(&ReceivedRequest) -> Option<(u16, Value)> {
     move |asked| {
         if asked.what == "POST /refresh" {
             let good = asked.body["refresh_token"] == "refresh-1";
@@ -28,7 +28,7 @@ fn accepts(token: &'static str, soft_logout: bool) -> impl Fn(&Asked) -> Option<
 
 #[test]
 fn an_expired_token_is_refreshed_and_the_new_one_is_kept() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     homeserver.answer(|answers| answers.instead = Box::new(accepts("token-2", true)));
     let mut session = Session::new("@alice:hs.test", homeserver.port, "token-1");
     session.tokens["refresh_token"] = "refresh-1".into();
@@ -43,7 +43,7 @@ fn an_expired_token_is_refreshed_and_the_new_one_is_kept() {
 #[test]
 fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
     for soft_logout in [false, true] {
-        let homeserver = StandIn::start();
+        let homeserver = MockHomeserver::start();
         let session = Session::new("@alice:hs.test", homeserver.port, "token-1");
         let mut stage = Stage::start(&session);
         stage.pushbell.terminate();
@@ -53,10 +53,10 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
         let popup = stage.desktop.notifications().wait_for_notify("the person is told", |_| true);
         assert_eq!(popup.summary, "Signed out by the homeserver");
         assert!(popup.body.contains("pushbell login @alice:hs.test"), "{popup:?}");
-        // An expired token leaves the pusher where it is.
+        // An expired token does not remove the pusher.
         assert_eq!(popup.body.contains("Pushes still come"), soft_logout, "{popup:?}");
         assert_eq!(popup.body.contains("New messages no longer come"), !soft_logout, "{popup:?}");
-        // The popup may be up before status knows.
+        // The popup may appear before the status changes.
         wait_until("status says so", SOON, || {
             stage.account_status()["signed_in"].as_str().is_some_and(|says| says.starts_with("signed out: "))
         });
@@ -81,7 +81,7 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
 
 #[test]
 fn a_lost_pusher_is_set_to_an_address_that_can_be_reached_or_what_to_set_is_said() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let mut stage = Stage::prepare(&Session::new("@alice:hs.test", homeserver.port, "token"));
     let port = stage.pushbell.port;
     stage.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\", \"0.0.0.0:{port}\"]"));
@@ -98,7 +98,7 @@ fn a_lost_pusher_is_set_to_an_address_that_can_be_reached_or_what_to_set_is_said
 
 #[test]
 fn a_homeserver_that_cannot_be_reached_is_tried_again() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     homeserver.answer(|answers| answers.instead = Box::new(|_| Some((502, json!("<html>")))));
     let mut stage = Stage::prepare(&Session::new("@alice:hs.test", homeserver.port, "token"));
     stage.pushbell.run();
@@ -111,7 +111,7 @@ fn a_homeserver_that_cannot_be_reached_is_tried_again() {
 #[test]
 fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
     for (what, oauth) in [("POST /refresh", false), ("POST /token", true)] {
-        let homeserver = StandIn::start();
+        let homeserver = MockHomeserver::start();
         let mut session = Session::new("@alice:hs.test", homeserver.port, "token-1");
         session.tokens["refresh_token"] = "refresh-1".into();
         if oauth {
@@ -119,7 +119,7 @@ fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
             session.tokens["oauth"] = json!({"client_id": "client", "token_endpoint": token_endpoint});
         }
         let refreshed = move |status: u16, answer: Value| {
-            move |asked: &Asked| {
+            move |asked: &ReceivedRequest| {
                 if asked.what == what {
                     return Some((status, answer.clone()));
                 }
@@ -140,8 +140,8 @@ fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
     }
 }
 
-/// What the homeserver lists as the account's pusher, switched on or off in another client.
-fn pusher(enabled: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
+/// Lists the account's pusher, enabled or disabled as by another client.
+fn pusher(enabled: bool) -> impl Fn(&ReceivedRequest) -> Option<(u16, Value)> {
     move |asked| {
         let pusher = json!({
             "app_id": "org.example.tray", "pushkey": "key-of-@alice:hs.test", "kind": "http", "lang": "en",
@@ -154,7 +154,7 @@ fn pusher(enabled: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
 
 #[test]
 fn a_session_ended_elsewhere_is_noticed_when_the_menu_opens() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let options = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..Stage::OPTIONS };
     let mut stage = Stage::prepare_on(options, &Session::new("@alice:hs.test", homeserver.port, "token-1"));
     stage.pushbell.run();
@@ -186,18 +186,18 @@ fn a_session_ended_elsewhere_is_noticed_when_the_menu_opens() {
 
 #[test]
 fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
     let mut is_locked = true;
     homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", false)));
     wait_until("the person is told", SOON, || {
-        // One change at a time: a lock that is over before it is looked at is none.
+        // One change at a time: a lock that ends before it is checked goes unnoticed.
         is_locked = !is_locked;
         saver.set_locked(is_locked);
         stage.titles().contains(&"Signed out by the homeserver".to_owned())
     });
-    // The popup may be up before status knows.
+    // The popup may appear before the status changes.
     wait_until("status says so", SOON, || {
         let status = stage.account_status();
         let says = status["signed_in"].as_str().unwrap();
@@ -207,13 +207,13 @@ fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
 
 #[test]
 fn a_pusher_that_is_gone_is_set_again_at_an_unlock() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
     let sets = homeserver.count("POST /pushers/set");
     let saver = FakeScreenSaver::start(&stage.desktop, true);
     let mut is_locked = true;
     wait_until("it is set again", SOON, || {
-        // One change at a time: a lock that is over before it is looked at is none.
+        // One change at a time: a lock that ends before it is checked goes unnoticed.
         is_locked = !is_locked;
         saver.set_locked(is_locked);
         homeserver.count("POST /pushers/set") > sets
@@ -222,7 +222,7 @@ fn a_pusher_that_is_gone_is_set_again_at_an_unlock() {
 
 #[test]
 fn a_pusher_that_was_switched_off_is_left_alone() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let mut stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token"));
     let mut unread = message("1", "room", "before");
     unread["counts"]["unread"] = 3.into();
@@ -245,7 +245,7 @@ fn a_pusher_that_was_switched_off_is_left_alone() {
     assert_eq!(stage.pushbell.status()["unread"], 3);
     assert!(!stage.titles().contains(&"Signed out by the homeserver".to_owned()));
 
-    // The person switches it on again.
+    // The user enables it again.
     homeserver.answer(|answers| answers.instead = Box::new(pusher(true)));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
     let mut is_locked = true;
@@ -259,7 +259,7 @@ fn a_pusher_that_was_switched_off_is_left_alone() {
 
 #[test]
 fn a_copied_home_leaves_the_first_computers_pusher_as_it_is() {
-    let homeserver = StandIn::start();
+    let homeserver = MockHomeserver::start();
     let session = Session::new("@alice:hs.test", homeserver.port, "token");
     let stage = Stage::start(&Session { installation: "mark-of-another-one---", ..session });
     assert_eq!(homeserver.count("GET /pushers"), 1);

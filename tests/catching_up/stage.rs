@@ -1,4 +1,4 @@
-//! The app, signed in.
+//! The app with a signed-in account.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::rig::{Desktop, DesktopOptions, Notifier, Pushbell, SOON, Synapse, pushbell::Account, wait_until};
 
-/// A homeserver that the tests that run now share; each has users of its own.
+/// The homeserver that concurrent tests share; each test registers its own users.
 pub(crate) fn synapse() -> Arc<Synapse> {
     static SHARED: Mutex<Weak<Synapse>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,12 +27,12 @@ pub(crate) fn synapse() -> Arc<Synapse> {
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) user_id: String,
-    /// Its base address.
+    /// Base URL.
     pub(crate) homeserver: String,
     pub(crate) tokens: Value,
     pub(crate) event_id_only: bool,
     pub(crate) server: &'static str,
-    /// The mark of the installation that has signed in.
+    /// The identifier of the installation that signed in.
     pub(crate) installation: &'static str,
 }
 
@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// Leaves an account and its tokens behind as `pushbell login` does where there is no keyring.
+    /// Writes an account and its tokens as `pushbell login` does without a keyring.
     #[track_caller]
     pub(crate) fn keep(&self, pushbell: &Pushbell, account: &Account) {
         let Self { user_id, homeserver, tokens, event_id_only, server, installation } = self;
@@ -78,7 +78,7 @@ impl Session {
     }
 }
 
-/// A desktop, and the app with one account that is signed in.
+/// A desktop, and the app with one signed-in account.
 pub(crate) struct Stage {
     pub(crate) pushbell: Pushbell,
     pub(crate) account: Account,
@@ -89,7 +89,7 @@ impl Stage {
     pub(crate) const OPTIONS: DesktopOptions =
         DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
 
-    /// The app does not run yet.
+    /// Does not start the app.
     #[track_caller]
     pub(crate) fn prepare(session: &Session) -> Self {
         Self::prepare_on(Self::OPTIONS, session)
@@ -100,7 +100,7 @@ impl Stage {
     pub(crate) fn prepare_on(options: DesktopOptions, session: &Session) -> Self {
         let desktop = Desktop::start(options);
         let pushbell = Pushbell::prepare(&desktop, "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n");
-        // A pusher that another user sets with the same key would take the place of this one.
+        // Another user's pusher with the same key would replace this one.
         let account = Account {
             name: "home".into(),
             app_id: "org.example.tray".into(),
@@ -119,19 +119,19 @@ impl Stage {
         stage
     }
 
-    /// As `pushbell login` does it.
+    /// Signs in as `pushbell login` does.
     #[track_caller]
     pub(crate) fn sign_in(&self, session: &Session) {
         session.keep(&self.pushbell, &self.account);
     }
 
-    /// What `status` says of the account.
+    /// What `status` prints for the account.
     #[track_caller]
     pub(crate) fn account_status(&self) -> Value {
         self.pushbell.status()["accounts"][0].clone()
     }
 
-    /// What `status` says of catching up.
+    /// What `status` prints about catching up.
     #[track_caller]
     pub(crate) fn catching_up(&self) -> String {
         self.account_status()["catching_up"].as_str().unwrap_or_default().to_owned()
@@ -142,7 +142,7 @@ impl Stage {
         wait_until("it has caught up", SOON, || !self.account_status()["caught_up_at"].is_null());
     }
 
-    /// How often each event is known.
+    /// The known events, each with its number of occurrences.
     #[track_caller]
     pub(crate) fn known(&self) -> BTreeMap<String, usize> {
         let mut known = BTreeMap::new();
@@ -163,7 +163,7 @@ impl Stage {
         assert!(events.iter().all(|event| known[event] == 1), "{known:#?}");
     }
 
-    /// The titles of all popups that were ever asked for.
+    /// The titles of all popups requested so far.
     pub(crate) fn titles(&self) -> Vec<String> {
         self.desktop.notifications().all().into_iter().map(|popup| popup.summary).collect()
     }

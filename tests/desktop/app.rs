@@ -11,25 +11,25 @@ use crate::rig::{
     pushbell::{Account, message},
 };
 
-/// A desktop with nothing but a notification service.
+/// A desktop with only a notification service.
 pub(crate) const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
 pub(crate) const XFCE4_NOTIFYD: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Xfce4Notifyd), ..DesktopOptions::BARE };
 
-/// A moment in which what must not happen would happen.
+/// How long to wait for something that must not happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(300);
 
-/// Gives the app an account, whose name it returns: no welcome popup to look past.
+/// Gives the app an account and returns its name. Having an account avoids the welcome popup.
 pub(crate) type GetAccount<'a> = dyn Fn(&Pushbell) -> String + 'a;
 
-/// An account that nobody has signed in to.
+/// An account without a signed-in user.
 #[track_caller]
 pub(crate) fn by_hand(pushbell: &Pushbell) -> String {
     pushbell.ok(&["account", "add", "home"]);
     "home".to_owned()
 }
 
-/// The app, its account, and the desktop that it runs on. It ends before the desktop.
+/// The app, its account and its desktop. The app is dropped before the desktop.
 pub(crate) struct App {
     pub(crate) pushbell: Pushbell,
     pub(crate) account: Account,
@@ -37,7 +37,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Starts all of it. `config` is TOML.
+    /// Starts the desktop and the app. `config` is TOML.
     #[track_caller]
     pub(crate) fn start(options: DesktopOptions, config: &str) -> Self {
         Self::on(Desktop::start(options), config)
@@ -50,7 +50,7 @@ impl App {
         Self::run(desktop, pushbell, &by_hand)
     }
 
-    /// Runs the app, after it got this account.
+    /// Runs the app with this account.
     #[track_caller]
     pub(crate) fn run(desktop: Desktop, mut pushbell: Pushbell, get_account: &GetAccount<'_>) -> Self {
         let name = get_account(&pushbell);
@@ -64,30 +64,30 @@ impl App {
         self.desktop.notifications()
     }
 
-    /// A mark for what comes from now on.
+    /// The current position in the notification traffic.
     pub(crate) fn mark(&self) -> usize {
         self.notifications().len()
     }
 
-    /// A push for the account, which has to be accepted.
+    /// Pushes to the account; the push must be accepted.
     #[track_caller]
     pub(crate) fn push(&self, notification: Value) {
         self.pushbell.notify(&self.account, notification);
     }
 
-    /// A text message from Bob; one unread in all.
+    /// A text message from Bob; the unread count is 1.
     #[track_caller]
     pub(crate) fn message(&self, event: &str, room: &str, body: &str) {
         self.push(message(event, room, body));
     }
 
-    /// Only numbers.
+    /// Pushes only counts.
     #[track_caller]
     pub(crate) fn unread(&self, unread: u64) {
         self.push(json!({"id": "", "type": null, "sender": "", "counts": {"unread": unread}}));
     }
 
-    /// Waits for a popup with this text (as it is on the wire).
+    /// Waits for a popup with this text (as sent over D-Bus).
     #[track_caller]
     pub(crate) fn shows(&self, mark: usize, text: &str) -> Notify {
         let what = format!("a popup says {text:?}");
@@ -110,7 +110,7 @@ impl App {
         });
     }
 
-    /// Waits until the app counts this many unread.
+    /// Waits until the app counts this many unread messages.
     #[track_caller]
     pub(crate) fn counts(&self, unread: u64) {
         self.pushbell.wait_for_status(&format!("{unread} unread"), |status| status["unread"] == unread);
@@ -123,7 +123,7 @@ impl App {
         self.pushbell.wait_for_status(&what, |status| status["missed_calls"] == missed);
     }
 
-    /// Checks that no popup comes for a moment, and none came since the mark.
+    /// Checks that no popup has come since the mark, and that none comes within [`MOMENT`].
     #[track_caller]
     pub(crate) fn shows_nothing(&self, mark: usize) {
         crate::rig::never_within(MOMENT, "there is a popup", || !self.notifications().all_since(mark).is_empty());

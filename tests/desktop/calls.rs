@@ -1,4 +1,4 @@
-//! Calls and missed calls: a test for each sentence of the contract.
+//! Calls and missed calls: one test for each sentence of the contract.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     app::{App, DUNST},
-    ears::{Ears, HEARING, device_is_closed},
+    listener::{SoundListener, WITH_SOUND, device_is_closed},
 };
 use crate::rig::{DesktopOptions, FakeLogind, Notify, SOON, never_within, pushbell::message, wait_until};
 
@@ -19,7 +19,7 @@ fn call(event: &str, lifetime: impl Into<Value>) -> Value {
     call
 }
 
-/// An event about the call of another event.
+/// An event that refers to the call of another event.
 fn about(event: &str, kind: &str, sender: &str, of: &str) -> Value {
     let mut push = message(event, "room", "");
     push["type"] = kind.into();
@@ -42,33 +42,33 @@ fn is_missed(app: &App, mark: usize) -> Notify {
     popup
 }
 
-/// Missed calls now, once the app has looked at all that came before.
+/// The number of missed calls after the app has processed all earlier pushes.
 fn missed_calls(app: &App) -> Value {
     app.pushbell.status()["missed_calls"].clone()
 }
 
 #[test]
 fn a_call_rings_beside_the_rooms_popup_until_its_lifetime_ends_and_is_missed_then() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
     app.message("1", "room", "text");
     let room = app.shows(0, "text");
-    let heard = ears.mark();
+    let heard = listener.mark();
     app.push(call("2", 5000));
     let ringing = rings(&app, 0);
     assert_ne!(ringing.id(), room.id());
     assert_eq!(ringing.timeout, 0, "it stays while it rings");
     assert_eq!(missed_calls(&app), 0);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     let missed = is_missed(&app, 0);
     let rang = missed.at - ringing.at;
     assert!(rang > Duration::from_secs(4) && rang < Duration::from_secs(8), "it rang for {rang:?}");
     assert_eq!((missed.replaces_id, missed.id()), (ringing.id(), ringing.id()));
     app.missed_calls(1);
     app.counts(1);
-    ears.falls_silent();
-    let bursts = ears.recording.bursts_since(heard);
-    assert!(bursts.len() > ears.ring.len(), "more than one round: {bursts:#?}");
+    listener.wait_for_silence();
+    let bursts = listener.recording.bursts_since(heard);
+    assert!(bursts.len() > listener.ring.len(), "more than one round: {bursts:#?}");
     let (first, last) = (bursts[0], bursts[bursts.len() - 1]);
     let sounded = (last.start + last.length).saturating_sub(first.start);
     assert!(sounded > Duration::from_secs(3) && sounded < Duration::from_millis(6500), "it sounded for {sounded:?}");
@@ -109,32 +109,32 @@ fn every_kind_of_call_that_rings_has_a_popup_of_its_own() {
 
 #[test]
 fn a_call_without_a_tweak_does_not_ring() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut quiet = call("1", 1500);
     quiet["devices"] = json!([{}]);
     app.push(quiet);
     rings(&app, 0);
     is_missed(&app, 0);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
 }
 
 #[test]
 fn an_answer_a_rejection_or_a_selected_answer_ends_the_ringing() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
     for (number, kind) in ["m.call.answer", "m.call.reject", "m.call.select_answer"].iter().enumerate() {
-        let (mark, heard) = (app.mark(), ears.mark());
+        let (mark, heard) = (app.mark(), listener.mark());
         let event = number.to_string();
         app.push(call(&event, 60_000));
         let popup = rings(&app, mark);
-        ears.hears_ring_begin(heard);
-        // That of another call does not.
+        listener.hears_ring_begin(heard);
+        // An event of another call does not.
         app.push(about(&format!("other {event}"), kind, "@alice:hs.test", "nobody's"));
         app.push(about(&format!("end {event}"), kind, "@alice:hs.test", &event));
         app.withdraws(mark, popup.id());
-        ears.falls_silent();
+        listener.wait_for_silence();
         assert_eq!(missed_calls(&app), 0, "{kind}");
     }
     assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
@@ -142,12 +142,12 @@ fn an_answer_a_rejection_or_a_selected_answer_ends_the_ringing() {
 
 #[test]
 fn a_hangup_by_the_caller_makes_it_missed_and_one_of_another_call_does_nothing() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.push(call("1", 60_000));
     let popup = rings(&app, 0);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.push(about("2", "m.call.hangup", "@bob:hs.test", "nobody's"));
     never_within(super::app::MOMENT, "it is missed", || {
         app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed"))
@@ -155,7 +155,7 @@ fn a_hangup_by_the_caller_makes_it_missed_and_one_of_another_call_does_nothing()
     app.push(about("3", "m.call.hangup", "@bob:hs.test", "1"));
     assert_eq!(is_missed(&app, 0).replaces_id, popup.id());
     app.missed_calls(1);
-    ears.falls_silent();
+    listener.wait_for_silence();
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_number_of_the_server_alone_counts_once_it_has_come() {
     app.missed_calls(1);
     app.push(json!({"counts": {"unread": 2, "missed_calls": 5}}));
     app.missed_calls(5);
-    // A call that rings out here is in the server's number or will be.
+    // A call that stops ringing here is already in the server's count or will be.
     let mark = app.mark();
     app.push(call("2", 200));
     is_missed(&app, mark);
@@ -235,11 +235,11 @@ fn with_missed_calls_left_to_the_server_none_is_derived() {
 fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
     let app = App::start(DUNST, "");
     let check = |event: &str, lifetime: Value, expected: i64| {
-        // Another room: the same caller who dials again is the same call.
+        // In another room: the same caller who redials counts as the same call.
         let mut push = call(event, lifetime);
         push["room_id"] = format!("!{event}:hs.test").into();
         app.push(push);
-        // How long it rings is not shown anywhere, but the deadline is stored.
+        // The ring time is not shown anywhere, but the deadline is stored.
         let database =
             rusqlite::Connection::open_with_flags(app.pushbell.database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
         let stored: i64 = database
@@ -266,52 +266,52 @@ fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
 
 #[test]
 fn a_restart_does_not_ring_again_and_ends_at_the_stored_deadline() {
-    let mut app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let mut app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.push(call("1", 6000));
     let ringing = rings(&app, 0);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
     app.pushbell.kill9();
     device_is_closed(&app);
-    ears.recording.listen(Duration::from_millis(300));
-    let (mark, heard) = (app.mark(), ears.mark());
+    listener.recording.listen(Duration::from_millis(300));
+    let (mark, heard) = (app.mark(), listener.mark());
     app.pushbell.run();
     let missed = is_missed(&app, 0);
     let rang = missed.at - ringing.at;
     assert!(rang > Duration::from_secs(5) && rang < Duration::from_secs(10), "it ended after {rang:?}");
     app.missed_calls(1);
-    ears.hears_nothing(heard);
-    // One more start shows nothing more.
+    listener.hears_nothing(heard);
+    // Another start shows nothing either.
     app.pushbell.restart();
     assert_eq!(missed_calls(&app), 1);
     assert!(app.notifications().all_since(mark).len() <= 1);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
 }
 
 #[test]
 fn a_call_that_rang_out_while_the_app_was_dead_is_a_missed_call() {
-    let mut app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
+    let mut app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
     app.push(call("1", 1000));
     let ringing = rings(&app, 0);
     app.pushbell.kill9();
     wait_until("its lifetime is over", SOON, || ringing.at.elapsed() > Duration::from_millis(1100));
-    ears.falls_silent();
-    let (mark, heard) = (app.mark(), ears.mark());
+    listener.wait_for_silence();
+    let (mark, heard) = (app.mark(), listener.mark());
     app.pushbell.run();
     is_missed(&app, mark);
     app.missed_calls(1);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     assert_eq!(app.notifications().all_since(mark).len(), 1);
 }
 
 #[test]
 fn a_call_that_is_caught_up_with_does_not_ring_and_is_missed() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut late = call("1", 30_000);
     late["type"] = "m.rtc.notification".into();
     late["content"]["notification_type"] = "ring".into();
@@ -320,16 +320,16 @@ fn a_call_that_is_caught_up_with_does_not_ring_and_is_missed() {
     app.push(late);
     is_missed(&app, 0);
     app.missed_calls(1);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
 }
 
 #[test]
 fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_missed() {
-    let desktop = crate::rig::Desktop::start(HEARING);
+    let desktop = crate::rig::Desktop::start(WITH_SOUND);
     let logind = FakeLogind::start(&desktop, false);
     let app = App::on(desktop, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     wait_until("the app listens to logind", SOON, || {
         logind.sleep_and_wake();
         app.pushbell.log().contains("woke")
@@ -338,29 +338,29 @@ fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_misse
     is_missed(&app, 0);
     app.missed_calls(1);
     assert!(!app.notifications().all().iter().any(|popup| popup.hints["category"] == "call.incoming"));
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
 }
 
 #[test]
 fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
-    let mut app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
+    let mut app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
     let ring = |app: &App, event: &str| {
-        let (mark, heard) = (app.mark(), ears.mark());
+        let (mark, heard) = (app.mark(), listener.mark());
         app.push(call(event, 60_000));
         let popup = rings(app, mark);
-        ears.hears_ring_begin(heard);
+        listener.hears_ring_begin(heard);
         popup.id()
     };
     ring(&app, "1");
     app.desktop.dunst("NotificationAction", Some(0));
-    ears.falls_silent();
+    listener.wait_for_silence();
     wait_until("the room is opened", SOON, || app.pushbell.opened().len() == 1);
 
     let id = ring(&app, "2");
     app.desktop.click(app.desktop.options.size.0 - 60, 40, 3);
     assert_eq!(app.notifications().wait_for_closed(id), 2);
-    ears.falls_silent();
+    listener.wait_for_silence();
 
     app.desktop.kill_notifier();
     let fake = app.desktop.fake_notifier(&["actions", "body"]);
@@ -371,11 +371,11 @@ fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
     let id = ring(&app, "3");
     fake.invoke_action(id, "ignore");
     app.withdraws(mark, id);
-    ears.falls_silent();
+    listener.wait_for_silence();
 
     ring(&app, "4");
     app.pushbell.ok(&["clear"]);
-    ears.falls_silent();
+    listener.wait_for_silence();
     assert_eq!(missed_calls(&app), 0);
     assert_eq!(app.pushbell.opened().len(), 1);
     assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
@@ -383,28 +383,28 @@ fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
 
 #[test]
 fn a_call_rings_though_nobody_shows_popups() {
-    let app = App::start(crate::rig::DesktopOptions { notifier: None, ..HEARING }, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(crate::rig::DesktopOptions { notifier: None, ..WITH_SOUND }, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.push(call("1", 1500));
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.missed_calls(1);
-    ears.falls_silent();
+    listener.wait_for_silence();
 }
 
 #[test]
 fn a_call_during_a_pause_is_silent_and_told_as_missed_when_it_ends() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.pushbell.ok(&["pause"]);
     app.push(call("1", 500));
     app.missed_calls(1);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     app.shows_nothing(0);
     app.pushbell.ok(&["resume"]);
     is_missed(&app, 0);
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     assert_eq!(app.notifications().all().len(), 1);
 }
 
@@ -422,9 +422,9 @@ fn a_call_that_was_taken_before_a_service_started_is_not_shown() {
 
 #[test]
 fn two_calls_ring_one_after_the_other_and_each_has_its_popup() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut second = call("2", 60_000);
     second["sender_display_name"] = "Carol".into();
     second["sender"] = "@carol:hs.test".into();
@@ -432,14 +432,14 @@ fn two_calls_ring_one_after_the_other_and_each_has_its_popup() {
     app.push(second);
     let first = rings(&app, 0);
     assert_ne!(app.titled(0, "Carol is calling").id(), first.id());
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.push(about("3", "m.call.answer", "@alice:hs.test", "1"));
     app.withdraws(0, first.id());
-    let heard = ears.mark();
-    ears.hears_ring_begin(heard);
+    let heard = listener.mark();
+    listener.hears_ring_begin(heard);
     app.push(about("4", "m.call.hangup", "@carol:hs.test", "2"));
     app.titled(0, "Missed call from Carol");
-    ears.falls_silent();
+    listener.wait_for_silence();
     app.missed_calls(1);
 }
 
@@ -454,43 +454,43 @@ fn a_redialled_call_is_one_popup_one_ring_and_one_missed_call() {
         push["devices"] = json!([{"tweaks": case["pushes"][number]["tweaks"]}]);
         push
     };
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.push(ring(0));
     let ringing = rings(&app, 0);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     let redialled = Instant::now();
     app.push(ring(1));
     let missed = is_missed(&app, 0);
     assert_eq!((missed.replaces_id, missed.id()), (ringing.id(), ringing.id()));
     assert!(missed.at - redialled > Duration::from_millis(2800), "it rings on for the lifetime of the second");
     app.missed_calls(1);
-    ears.falls_silent();
+    listener.wait_for_silence();
     let titles: Vec<_> = app.notifications().all().into_iter().map(|popup| popup.summary).collect();
     assert_eq!(titles, ["Bob is calling", "Missed call from Bob"]);
 
-    // After its end it is a new one.
-    let (mark, heard) = (app.mark(), ears.mark());
+    // After its end it counts as a new call.
+    let (mark, heard) = (app.mark(), listener.mark());
     app.push(call("3", 60_000));
     assert_ne!(rings(&app, mark).id(), ringing.id());
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
 }
 
 #[test]
 fn a_falling_number_silences_a_call_and_only_zero_takes_it_away() {
     let app = App::start(DesktopOptions::default(), "");
-    let (ears, item) = (Ears::on(&app), app.desktop.tray_item());
+    let (listener, item) = (SoundListener::on(&app), app.desktop.tray_item());
     let has_line = |line: &str| item.menu_labels().iter().any(|label| label == line);
     app.unread(2);
-    let heard = ears.mark();
+    let heard = listener.mark();
     let mut push = call("1", 9000);
     push["counts"] = json!({"unread": 3});
     app.push(push);
     let popup = rings(&app, 0);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.unread(2);
-    ears.falls_silent();
+    listener.wait_for_silence();
     assert!(app.notifications().open().contains_key(&popup.id()), "the popup stays");
     wait_until("the menu says that it still is a call", SOON, || has_line("• Bob is calling"));
     app.withdraws(0, popup.id());

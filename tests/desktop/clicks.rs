@@ -1,4 +1,4 @@
-//! A click opens the room as `popup.open` says, and the room is read.
+//! A click opens the room as `popup.open` configures, and marks the room as read.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn event() -> serde_json::Value {
     push
 }
 
-/// What was opened, once something was.
+/// The opened URLs, once there are any.
 fn opened(app: &App) -> Vec<(String, String)> {
     wait_for("something is opened", SOON, || Some(app.pushbell.opened()).filter(|opened| !opened.is_empty()))
 }
@@ -38,12 +38,12 @@ fn a_click_on_a_popup_of_dunst_opens_the_room_and_reads_it() {
     app.desktop.dunst("NotificationAction", Some(0));
     assert_eq!(opened(&app), [(LINK.to_owned(), String::new())]);
     is_read(&app);
-    // The number is the homeserver's to say.
+    // The unread count is set by the homeserver.
     app.counts(1);
     app.notifications().wait_since(mark, "the popup is gone", SOON, |traffic| {
         matches!(traffic, Traffic::NotificationClosed(..) | Traffic::CloseNotification(_)).then_some(())
     });
-    // What comes next is the only unread one.
+    // The next message is the only unread one.
     app.message("2", "r:hs.test", "next");
     assert_eq!(app.shows(mark, "next").replaces_id, 0);
 }
@@ -69,7 +69,7 @@ fn the_activation_token_of_a_click_is_passed_on() {
     fake.invoke_action_with_token(id, "default", "token-7");
     assert_eq!(opened(&app), [(LINK.to_owned(), "token-7".to_owned())]);
     is_read(&app);
-    // This service does not close a popup by itself when it is clicked.
+    // This service does not close a popup when it is clicked.
     app.withdraws(0, id);
 }
 
@@ -86,7 +86,7 @@ fn a_click_that_another_program_forges_or_that_was_not_offered_does_nothing() {
     app.desktop.forge_signal("NotificationClosed", &(id, 2_u32));
     fake.invoke_action(id + 1000, "default");
     fake.invoke_action(id, "ignore");
-    // What this leads to shows that all before it was seen.
+    // The effect of this signal shows that the earlier ones were processed.
     fake.close(other, 2);
     wait_until("the other room is read", SOON, || app.pushbell.history()[0]["read"] == true);
     assert_eq!((app.pushbell.opened().len(), &app.pushbell.history()[1]["read"]), (0, &json!(false)));
@@ -117,7 +117,7 @@ fn an_expired_popup_was_not_read() {
     app.push(event());
     let id = app.shows(0, "text").id();
     assert_eq!(app.notifications().wait_for_closed(id), 1);
-    // A command comes after the signal: the app has seen it.
+    // The command arrives after the signal, so the app has processed the signal.
     app.counts(1);
     assert_eq!(app.pushbell.history()[0]["read"], false);
     app.message("2", "r:hs.test", "next");

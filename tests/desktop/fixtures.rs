@@ -1,5 +1,5 @@
-//! Every push of `tests/fixtures`, sent to the app as it is but for its keys, is shown and counted as
-//! `expected.txt` there states.
+//! Sends every push of `tests/fixtures` to the app, with only its pushkeys replaced, and checks that it is shown and
+//! counted as `expected.txt` there states.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -9,14 +9,14 @@ use serde_json::{Value, json, value::RawValue};
 use super::app::{App, DUNST};
 use crate::rig::{never_within, pushbell::Account};
 
-/// So many popups come one after the other before the app makes more wait; highlights fewer.
-const UNHINDERED: usize = 5;
+/// The number of popups that are shown without delay; fewer for highlights.
+const IMMEDIATE_POPUPS: usize = 5;
 
-/// What is stated about one push.
-struct Stated {
-    /// What it says of the numbers, if anything: unread and missed calls.
+/// The expected result of one push.
+struct Expected {
+    /// Unread messages and missed calls, if the counts are stated.
     counts: Option<(u64, u64)>,
-    /// Urgency, category, title and text; none if nothing pops up.
+    /// Urgency, category, title and text; `None` if there is no popup.
     shown: Option<[String; 4]>,
 }
 
@@ -31,21 +31,21 @@ fn every_fixture_is_shown_and_counted_as_stated() {
         let account = app.pushbell.account_named(name);
         let bodies = bodies(&file);
         assert_eq!(bodies.len(), stated.len(), "{file}");
-        // Of accounts that count rooms the number is the sum.
+        // For accounts that count per room, the total is the sum.
         let mut rooms = BTreeMap::new();
         for (number, (body, stated)) in bodies.iter().zip(stated).enumerate() {
             let what = format!("push {number} of {file}");
-            if popups == UNHINDERED {
+            if popups == IMMEDIATE_POPUPS {
                 app.pushbell.restart();
                 popups = 0;
             }
             let mark = app.mark();
-            let answer = app.pushbell.post(made_out_to(&account, body));
+            let answer = app.pushbell.post(addressed_to(&account, body));
             assert_eq!((answer.status, answer.json()), (200, json!({"rejected": []})), "{what}");
             if let Some([urgency, category, title, text]) = &stated.shown {
                 let seen = app.notifications().wait_for_notify_since(mark, &what, |_| true);
                 let hint = |name: &str| seen.hints[name].clone();
-                // There are several accounts, so each title names its own at the end.
+                // There are several accounts, so each title ends with the account's name.
                 let (who_and_where, _account) = seen.summary.rsplit_once(" (").expect("the account is named");
                 assert_eq!((who_and_where, &unescaped(&seen.body)), (title.as_str(), text), "{what}");
                 let level = ["Low", "Normal", "Critical"].iter().position(|word| word == urgency);
@@ -66,7 +66,7 @@ fn every_fixture_is_shown_and_counted_as_stated() {
             } else {
                 assert_eq!(counted["unread"], 1, "{what}: counted by its notices");
             }
-            // The next push finds no unread message in its room; what it counted stays known.
+            // The next push finds no unread message in its room; its own counts remain.
             if stated.shown.is_some() && scope == "account" {
                 app.pushbell.ok(&["clear"]);
             }
@@ -76,14 +76,14 @@ fn every_fixture_is_shown_and_counted_as_stated() {
     }
 }
 
-/// What `expected.txt` states about the pushes of each file.
-fn stated() -> BTreeMap<String, Vec<Stated>> {
-    let mut stated = BTreeMap::<_, Vec<Stated>>::new();
+/// Reads the expected results of each file's pushes from `expected.txt`.
+fn stated() -> BTreeMap<String, Vec<Expected>> {
+    let mut stated = BTreeMap::<_, Vec<Expected>>::new();
     let mut file = "";
     for line in include_str!("../fixtures/expected.txt").lines().filter(|line| !line.starts_with('#')) {
         if let Some(read) = line.strip_prefix("  read:  ") {
             let pushes = stated.entry(file.to_owned()).or_default();
-            pushes.push(Stated { counts: counts(read), shown: None });
+            pushes.push(Expected { counts: counts(read), shown: None });
         } else if let Some(shown) = line.strip_prefix("  shown: ") {
             let last = stated.get_mut(file).and_then(|pushes| pushes.last_mut()).expect("read comes first");
             last.shown = popup(shown);
@@ -114,7 +114,7 @@ fn popup(shown: &str) -> Option<[String; 4]> {
     Some([urgency.to_owned(), category.to_owned(), title.to_owned(), text])
 }
 
-/// The bodies of a file, byte for byte. A file is one push, or has many as `bodies`.
+/// The bodies of a file, byte for byte. A file is one push, or contains many as `bodies`.
 fn bodies(file: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Wrapper {
@@ -128,8 +128,8 @@ fn bodies(file: &str) -> Vec<String> {
     }
 }
 
-/// The body with the account's keys in place of its own, and sent just now; nothing else changes.
-fn made_out_to(account: &Account, body: &str) -> String {
+/// The body with the account's pushkeys and the current time; nothing else changes.
+fn addressed_to(account: &Account, body: &str) -> String {
     let push = Notification::parse(body.as_bytes()).expect("it is a push");
     let mut body = body.to_owned();
     for device in push.devices {
@@ -153,7 +153,7 @@ fn room_of(body: &str) -> String {
     push.room_id.unwrap_or_default()
 }
 
-/// Markup read as dunst reads it, where it has only entities.
+/// Decodes the only markup that is sent to dunst here: entities.
 fn unescaped(text: &str) -> String {
     assert!(!text.contains(['<', '>']), "{text:?} has tags");
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")]

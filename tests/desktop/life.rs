@@ -1,4 +1,4 @@
-//! The first start, what is logged, and an idle app.
+//! The first start, the contents of the log, and an idle app.
 
 use std::{fs, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     app::App,
-    ears::{Ears, HEARING},
+    listener::{SoundListener, WITH_SOUND},
 };
 use crate::rig::{
     Desktop, DesktopOptions, OnNotify, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
@@ -15,7 +15,7 @@ use crate::rig::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
+const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..WITH_SOUND };
 
 #[test]
 fn the_first_start_on_a_bare_home() {
@@ -26,7 +26,7 @@ fn the_first_start_on_a_bare_home() {
     pushbell.port = app_info::DEFAULT_PORT;
     pushbell.run();
 
-    // The commented default configuration is there, and good.
+    // The commented default configuration exists and is valid.
     let config = fs::read_to_string(pushbell.config_file()).expect("the configuration was written");
     assert!(
         config.contains("# what a click opens") && config.contains(&app_info::DEFAULT_PORT.to_string()),
@@ -34,7 +34,7 @@ fn the_first_start_on_a_bare_home() {
     );
     pushbell.ok(&["check-config"]);
 
-    // How to register it was printed, and not logged.
+    // The registration instructions were printed, not logged.
     let account = pushbell.account_named("home");
     let (printed, logged) = (pushbell.app().stdout(), pushbell.app().stderr());
     for told in [&account.app_id, &account.pushkey, &pushbell.url()] {
@@ -43,7 +43,7 @@ fn the_first_start_on_a_bare_home() {
     assert!(printed.contains("pushers/set"), "{printed}");
     assert!(!logged.contains(&account.pushkey[..8]), "{logged}");
 
-    // All that it has made is private.
+    // Everything that it has created is private.
     let mut directories = vec![pushbell.home()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("readable").flatten() {
@@ -66,7 +66,7 @@ fn the_first_start_on_a_bare_home() {
     let item = desktop.tray_item();
     assert!(item.menu_labels().contains(&"Connect a homeserver…".to_owned()));
 
-    // A test push pops up, sounds and counts.
+    // A test push shows a popup, plays a sound and counts.
     let recording = Recording::start(&desktop);
     let sounds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
     let default = recording.reference(&desktop, &sounds.join("default.ogg"));
@@ -81,7 +81,7 @@ fn the_first_start_on_a_bare_home() {
     wait_until("the menu counts", SOON, || item.menu_labels()[0] == "1 unread");
     assert!(item.menu_labels().contains(&"Connect a homeserver…".to_owned()), "a test is no homeserver's push");
 
-    // The second start says nothing of that any more.
+    // The second start prints none of that.
     assert_eq!(pushbell.terminate(), Some(0));
     let before = pushbell.log().matches(&account.pushkey).count();
     pushbell.run();
@@ -163,13 +163,13 @@ fn a_test_push_proves_nothing_about_a_homeserver() {
     app.pushbell.ok(&["clear"]);
     app.counts(0);
 
-    // That it has never sent `counts` is still known: it is counted by its notices.
+    // The homeserver is still known to send no `counts`, so the app counts the notices itself.
     let mut uncounted = message("1", "room", "text");
     uncounted["counts"] = json!(null);
     app.push(uncounted);
     app.counts(1);
     assert!(account()["last_push"].is_string());
-    // The server's number and a test beside it.
+    // The server's count and a test push.
     app.unread(4);
     app.pushbell.ok(&["test"]);
     app.counts(5);
@@ -177,7 +177,7 @@ fn a_test_push_proves_nothing_about_a_homeserver() {
     app.counts(4);
     app.pushbell.ok(&["clear"]);
     app.counts(0);
-    // Who claims to be a test without its number is a homeserver.
+    // A push that claims to be a test but lacks the test's number is treated as a homeserver's.
     let mut forged = message("2", "room", "text");
     forged["devices"] = json!([{"data": {"org.pushbell.sample": "a number of nobody's"}}]);
     forged["counts"] = json!({"unread": 7});
@@ -230,7 +230,7 @@ fn nothing_private_is_logged_however_much_is_logged() {
     app.pushbell.write_config("[popup]\nopen = 7\n");
     app.titled(0, "The configuration has a fault");
     app.pushbell.ok(&["account", "add", "Privateaccount"]);
-    // A service may quote the popup in its error.
+    // A service may quote the popup in its error message.
     app.desktop.kill_notifier();
     let fake = app.desktop.fake_notifier(&["body"]);
     fake.on_notify(OnNotify::Fail("no room for privatebody"));
@@ -250,7 +250,7 @@ fn nothing_private_is_logged_however_much_is_logged() {
     }
 }
 
-/// How often the app's threads have gone to sleep by themselves, each of which was a waking.
+/// The number of threads and of their voluntary context switches, each of which was a wakeup.
 fn switches(pid: u32) -> Option<(usize, u64)> {
     let mut sum = 0;
     let mut threads = 0;
@@ -267,27 +267,27 @@ fn switches(pid: u32) -> Option<(usize, u64)> {
 fn an_idle_app_does_not_wake() {
     const TIME: Duration = Duration::from_secs(10);
     let mut app = App::start(WHOLE, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut push = message("1", "room", "text");
     push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
     app.push(push);
     app.shows(0, "text");
-    ears.hears(&app, heard, &ears.default);
+    listener.hears(&app, heard, &listener.default);
     let mut call = message("2", "room", "");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 500});
     call["devices"] = json!([{"tweaks": {"sound": "ring"}}]);
     app.push(call);
     app.missed_calls(1);
-    ears.falls_silent();
+    listener.wait_for_silence();
     app.pushbell.ok(&["clear"]);
     let pid = app.pushbell.app().pid();
-    // Threads of libraries that have nothing more to do end some seconds after.
+    // Idle threads of libraries end after some seconds.
     let mut measured = Vec::new();
     let idle = (0..3).any(|_| {
         let before = switches(pid).expect("the app runs");
-        // Nothing is waited for: what happens in this time is what is measured.
+        // A fixed measuring period, not a wait for a condition.
         std::thread::sleep(TIME);
         let after = switches(pid).expect("the app runs");
         let woke = after.1.saturating_sub(before.1);

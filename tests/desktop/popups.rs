@@ -1,4 +1,4 @@
-//! What a popup is on the wire, and how it changes and goes.
+//! A popup as sent over D-Bus, and how it is replaced and withdrawn.
 
 use pushbell::app_info;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn life_of_a_popup(options: DesktopOptions) {
     let icon = tiny_skia::Pixmap::load_png(&first.app_icon).expect("the icon is a PNG file");
     assert!(icon.width() >= 48 && icon.width() == icon.height());
 
-    // Another room has a popup of its own, the same room the same one.
+    // Another room has a popup of its own; the same room reuses its popup.
     app.message("2", "Elsewhere", "hello");
     let elsewhere = app.titled(mark, "Bob in Elsewhere");
     assert_ne!(elsewhere.id(), first.id());
@@ -33,7 +33,7 @@ fn life_of_a_popup(options: DesktopOptions) {
     );
     assert_eq!(third.sender, elsewhere.sender, "all popups come over one connection");
 
-    // Read elsewhere: both go.
+    // Read on another device: both are withdrawn.
     app.unread(0);
     app.withdraws(mark, first.id());
     app.withdraws(mark, elsewhere.id());
@@ -41,7 +41,7 @@ fn life_of_a_popup(options: DesktopOptions) {
     assert_eq!(app.notifications().wait_for_closed(elsewhere.id()), 3);
     app.counts(0);
 
-    // A message after that begins anew.
+    // A later message starts a new popup.
     app.message("5", "Mission Control", "fourth");
     let fourth = app.shows(mark, "fourth");
     assert_eq!(fourth.replaces_id, 0);
@@ -80,7 +80,7 @@ fn text_reads_as_it_was_written_with_and_without_markup() {
     }
 }
 
-/// The characters that a parser of markup reads.
+/// The characters that a markup parser reads.
 fn as_markup(body: &str) -> String {
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
     let mut read = String::new();

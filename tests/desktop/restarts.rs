@@ -1,4 +1,4 @@
-//! What the app has recorded survives its death.
+//! What the app has recorded survives a kill.
 
 use super::app::{App, DUNST};
 use crate::rig::{DesktopOptions, Notifier, SOON, notifications::Traffic, wait_until};
@@ -21,7 +21,7 @@ fn many_rooms_that_waited_when_it_was_killed_are_one_summary() {
     assert_eq!(app.notifications().all().len(), 1);
     app.counts(1);
 
-    // A retry of what was recorded before the crash, and another start, show nothing more.
+    // Neither a retry of a push recorded before the crash nor another start shows anything.
     let mark = app.mark();
     app.message("e3", "room 3", "waits");
     app.shows_nothing(mark);
@@ -91,7 +91,7 @@ fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
     let mut mark = app.mark();
     app.pushbell.restart();
 
-    // A newer message takes the place of the older one's popup.
+    // A newer message replaces the popup of the older one.
     app.message("newer", "replaced", "newer");
     let newer = app.shows(mark, "replaced\nnewer");
     assert_eq!(newer.replaces_id, replaced);
@@ -104,7 +104,7 @@ fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
     });
     app.withdraws(mark, clicked);
 
-    // What was read elsewhere goes, after one more start too.
+    // After one more start, too, what was read on another device is withdrawn.
     app.pushbell.restart();
     app.unread(0);
     app.withdraws(mark, withdrawn);

@@ -1,12 +1,12 @@
-//! Notification services that come late, crash, hang, and a session bus that ends: nothing is lost, nothing is shown
-//! twice, and no answer waits.
+//! Notification services that start late, crash or hang, and a session bus that ends: nothing is lost, nothing is shown
+//! twice, and no answer is delayed.
 
 use std::time::{Duration, Instant};
 
 use super::app::{App, DUNST, MOMENT};
 use crate::rig::{DesktopOptions, Notifier, OnNotify, SOON, never_within, notifications::Traffic, wait_until};
 
-/// The popups that were confirmed, by text.
+/// The number of confirmed popups with this text.
 fn confirmed(app: &App, text: &str) -> usize {
     app.notifications().all().iter().filter(|shown| matches!(shown.answer, Some(Ok(_))) && shown.body == text).count()
 }
@@ -71,13 +71,13 @@ fn a_service_that_hangs_delays_no_answer_and_shows_all_once_it_goes_on() {
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     app.desktop.notifier().thaw();
     all_shown(&app);
-    // Each room ends with its newest messages and with the others counted.
+    // Each room ends up with its newest messages and a count of the others.
     let open = app.notifications().open();
     let mut texts: Vec<_> = open.values().map(|shown| shown.body.as_str()).collect();
     texts.sort_unstable();
     assert_eq!(texts, ["1 more\ntext 2\ntext 4\ntext 6", "1 more\ntext 3\ntext 5\ntext 7"]);
     app.pushbell.wait_for_status("popups work again", |status| status["popup"]["available"] == true);
-    // Nothing was said twice.
+    // Nothing was shown twice.
     let shown: Vec<_> =
         app.notifications().all().iter().map(|shown| (shown.summary.clone(), shown.body.clone())).collect();
     let distinct: std::collections::BTreeSet<_> = shown.iter().collect();

@@ -1,4 +1,4 @@
-//! Pauses, previews, and the configuration while the app runs.
+//! Pauses, previews, and configuration changes while the app runs.
 
 use std::time::Duration;
 
@@ -69,12 +69,12 @@ fn without_previews_the_text_is_in_no_popup() {
     assert_eq!(app.pushbell.history()[0]["body"], "secret");
 }
 
-/// Whether the popup of a message has its text.
+/// Whether the popup of a message contains its text.
 fn has_preview(app: &App) -> bool {
     let mark = app.mark();
     let event = format!("event {mark}");
     app.message(&event, "room", &event);
-    // The popup before may be corrected meanwhile: the screen was unlocked while it was on its way.
+    // The previous popup may be updated in the meantime: the screen was unlocked while it was in flight.
     let is_of_it = |body: &str| body.contains(&event) || !body.contains("event");
     let shown = app.notifications().wait_for_notify_since(mark, "it is shown", |popup| is_of_it(&popup.body));
     assert_eq!(shown.summary, "Bob in room");
@@ -182,14 +182,14 @@ fn an_emptied_or_faulty_configuration_changes_nothing_while_it_runs_nor_at_a_sta
     }
 }
 
-/// How the app ends that cannot start: exit code and what it printed.
+/// Runs the app, which must fail to start: exit code and output.
 fn ends(pushbell: &mut Pushbell) -> (Option<i32>, String) {
     pushbell.launch(&["run"]);
     let status = pushbell.app().wait(SOON);
     (status.code(), pushbell.log())
 }
 
-/// That text is one sentence for a person: a line, and no debris of programming.
+/// The text is a single line, readable for users, without Rust debug output.
 #[track_caller]
 fn is_a_sentence(text: &str) {
     let lines: Vec<_> = text.trim().lines().collect();
@@ -203,7 +203,7 @@ fn a_bad_configuration_at_the_start_ends_it_before_anything_is_bound() {
     let mut pushbell = Pushbell::prepare(&desktop, "");
     let port = pushbell.port;
     pushbell.write_config(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]\n[popup]\nenabled = \"yes\"\n"));
-    // If it were bound, whoever has the port would be in its way.
+    // If the app tried to bind it, the listener would make it fail.
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let (code, said) = ends(&mut pushbell);
     assert_eq!(code, Some(78), "{said}");
@@ -216,7 +216,7 @@ fn a_bad_configuration_at_the_start_ends_it_before_anything_is_bound() {
 #[test]
 fn a_port_in_use_is_one_sentence() {
     let desktop = Desktop::start(DesktopOptions::BARE);
-    // Its first start: nothing says that it is ready.
+    // A first start: readiness is not announced.
     let mut pushbell = Pushbell::prepare(&desktop, "");
     let _taken = std::net::TcpListener::bind(("127.0.0.1", pushbell.port)).expect("the port is free");
     let (code, said) = ends(&mut pushbell);
@@ -279,7 +279,7 @@ fn a_changed_configuration_is_taken_up_while_commands_keep_coming() {
     let app = App::start(DUNST, "");
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Also when this panics: a scope waits for its threads.
+        // Also on panic: a scope waits for its threads.
         let _ended = EndsWhenDropped(&over);
         scope.spawn(|| {
             while !over.load(std::sync::atomic::Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What is heard: the right sound, once, and nothing when there should be nothing.
+//! Playback: the right sound, once, and nothing when there should be silence.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     app::App,
-    ears::{Ears, HEARING, on_the_server},
+    listener::{SoundListener, WITH_SOUND, on_sound_server},
 };
 use crate::rig::{
     DesktopOptions, SOON,
@@ -29,10 +29,10 @@ fn sounding(event: &str, sound: impl Into<Value>) -> Value {
 #[test]
 fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
     let app = App::start(
-        HEARING,
+        WITH_SOUND,
         "[sound]\nvolume = 0.8\n[sound.tweaks]\n\"bing.wav\" = \"bing\"\n\"chosen\" = \"own.wav\"\n",
     );
-    let ears = Ears::on(&app);
+    let listener = SoundListener::on(&app);
     let sounds = app.pushbell.data_directory().join("sounds");
     fs::create_dir_all(sounds.join("directory.wav")).expect("the home is writable");
     fs::write(sounds.join("own.wav"), wav(440.0, 0.5)).expect("the home is writable");
@@ -42,98 +42,98 @@ fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
     let own = [Burst { start: Duration::ZERO, length: Duration::from_millis(500), frequency: 440.0, peak: 0.4 }];
     let path = app.pushbell.home().join("secret.wav").display().to_string();
     let played: [(&str, Value, &[Burst]); 15] = [
-        ("default", "default".into(), &ears.default),
-        ("from the table", "bing.wav".into(), &ears.bing),
-        ("bundled", "bing".into(), &ears.bing),
-        ("a ring for a message", "ring".into(), &ears.ring),
+        ("default", "default".into(), &listener.default),
+        ("from the table", "bing.wav".into(), &listener.bing),
+        ("bundled", "bing".into(), &listener.bing),
+        ("a ring for a message", "ring".into(), &listener.ring),
         ("own file", "own".into(), &own),
         ("own file by the table", "chosen".into(), &own),
-        ("unknown", "no such sound".into(), &ears.default),
-        ("true", true.into(), &ears.default),
-        ("object", json!({}), &ears.default),
-        ("path", path.into(), &ears.default),
-        ("relative path", "../../../secret".into(), &ears.default),
-        ("4 KB", "x".repeat(4096).into(), &ears.default),
-        ("directory", "directory".into(), &ears.default),
-        ("broken", "broken".into(), &ears.default),
-        ("endless", "endless".into(), &ears.default),
+        ("unknown", "no such sound".into(), &listener.default),
+        ("true", true.into(), &listener.default),
+        ("object", json!({}), &listener.default),
+        ("path", path.into(), &listener.default),
+        ("relative path", "../../../secret".into(), &listener.default),
+        ("4 KB", "x".repeat(4096).into(), &listener.default),
+        ("directory", "directory".into(), &listener.default),
+        ("broken", "broken".into(), &listener.default),
+        ("endless", "endless".into(), &listener.default),
     ];
     for (what, tweak, sound) in played {
-        let heard = ears.mark();
+        let heard = listener.mark();
         app.push(sounding(what, tweak));
         println!("{what}");
-        ears.hears(&app, heard, sound);
+        listener.hears(&app, heard, sound);
     }
-    let heard = ears.mark();
+    let heard = listener.mark();
     for (what, silent) in [("null", Value::Null), ("false", false.into()), ("empty", "".into())] {
         app.push(sounding(what, silent));
     }
     app.message("no tweaks", "room", "text");
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     let status = app.pushbell.status();
     assert_eq!(status["sound"]["available"], true, "{status}");
-    // Nothing of the app is connected to the server: only the recorder, and who asks.
-    let clients = on_the_server(&app, "clients");
+    // The app has no connection to the sound server: only the recorder and this query have.
+    let clients = on_sound_server(&app, "clients");
     assert!(clients.iter().all(|client| client.contains("pacat") || client.contains("pactl")), "{clients:#?}");
 }
 
 #[test]
 fn a_burst_is_heard_once() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     for number in 0..50 {
         app.push(sounding(&number.to_string(), "default"));
     }
-    ears.hears_once(&app, heard, &ears.default);
+    listener.hears_once(&app, heard, &listener.default);
     app.counts(1);
 }
 
 #[test]
 fn the_volume_is_the_configured_one() {
-    let app = App::start(HEARING, "[sound]\nvolume = 0.25\n");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "[sound]\nvolume = 0.25\n");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.push(sounding("1", "default"));
-    let sound = ears.recording.wait_for_bursts(heard, ears.default.len());
-    let ratio = sound[0].peak / ears.default[0].peak;
+    let sound = listener.recording.wait_for_bursts(heard, listener.default.len());
+    let ratio = sound[0].peak / listener.default[0].peak;
     assert!((0.2..0.3).contains(&ratio), "{ratio}");
 }
 
 #[test]
 fn nothing_sounds_while_paused_or_with_sounds_off() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     app.pushbell.ok(&["pause"]);
     app.push(sounding("1", "default"));
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     app.pushbell.ok(&["resume"]);
     app.shows(0, "text");
     app.pushbell.configure("[sound]\nenabled = false\n");
     wait_until("the change is taken up", SOON, || app.pushbell.log().contains("the configuration has changed"));
     app.push(sounding("2", "default"));
     app.shows(0, "text\ntext");
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
 }
 
 #[test]
 fn a_pause_ends_a_ring() {
-    let app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
-    let heard = ears.mark();
+    let app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
+    let heard = listener.mark();
     let mut call = sounding("1", "ring");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 60_000});
     app.push(call);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     app.pushbell.ok(&["pause", "30m"]);
-    ears.falls_silent();
+    listener.wait_for_silence();
 }
 
 #[test]
 fn without_a_sound_server_the_rest_works_and_the_status_says_why() {
-    let app = App::start(DesktopOptions { sound: None, ..HEARING }, "");
+    let app = App::start(DesktopOptions { sound: None, ..WITH_SOUND }, "");
     app.push(sounding("1", "default"));
     app.shows(0, "text");
     app.counts(1);
@@ -145,7 +145,7 @@ fn without_a_sound_server_the_rest_works_and_the_status_says_why() {
 
 #[test]
 fn a_sound_server_that_hangs_or_dies_delays_nothing() {
-    let mut app = App::start(HEARING, "");
+    let mut app = App::start(WITH_SOUND, "");
     app.desktop.sound().freeze();
     for number in 1..=3 {
         let start = Instant::now();
@@ -162,12 +162,12 @@ fn a_sound_server_that_hangs_or_dies_delays_nothing() {
 
 #[test]
 fn a_sound_is_heard_though_the_notification_service_does_not_say_whether_it_may_be() {
-    let mut app = App::start(HEARING, "");
-    let ears = Ears::on(&app);
+    let mut app = App::start(WITH_SOUND, "");
+    let listener = SoundListener::on(&app);
     app.pushbell.wait_for_status("the service is known", |status| status["popup"]["available"] == true);
     app.desktop.notifier().freeze();
-    let mark = ears.mark();
+    let mark = listener.mark();
     app.push(sounding("1", "default"));
-    ears.hears(&app, mark, &ears.default);
+    listener.hears(&app, mark, &listener.default);
     app.desktop.notifier().thaw();
 }

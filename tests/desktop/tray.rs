@@ -1,11 +1,11 @@
-//! The icon on the panel: its pixels, its words, its menu and what a click does.
+//! The icon on the panel: its pixels, its tooltip, its menu and its clicks.
 
 use serde_json::json;
 use tiny_skia::Pixmap;
 
 use super::{
     app::App,
-    ears::{Ears, HEARING},
+    listener::{SoundListener, WITH_SOUND},
 };
 use crate::rig::{
     DesktopOptions, FakeScreenSaver, Notifier, SOON, TrayHost,
@@ -18,13 +18,13 @@ use crate::rig::{
 const PANEL: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Dunst), tray: Some(TrayHost::Xfce4Panel), ..DesktopOptions::BARE };
 
-/// The icon's pixels on the panel, once they satisfy.
+/// The icon's pixels on the panel, once they satisfy the condition.
 #[track_caller]
 fn icon(app: &App, what: &str, fits: impl Fn(&Pixmap) -> bool) -> Pixmap {
     wait_for(what, SOON, || app.desktop.tray_icon_pixels().filter(&fits))
 }
 
-/// Waits until the icon's words are these.
+/// Waits for this tooltip.
 #[track_caller]
 fn says(item: &TrayItem, words: &str) {
     let expected = format!("{}: {words}", pushbell::app_info::APP_NAME);
@@ -39,7 +39,7 @@ fn line(item: &TrayItem, label: &str) -> Option<MenuItem> {
     menu.into_iter().chain(nested).find(|item| item.label == label)
 }
 
-/// Waits until the menu has this line.
+/// Waits until the menu has this entry.
 #[track_caller]
 fn offers(item: &TrayItem, label: &str) -> MenuItem {
     wait_for(&format!("the menu offers {label:?}"), SOON, || line(item, label))
@@ -225,8 +225,8 @@ fn every_line_of_the_menu_does_what_it_says() {
 
 #[test]
 fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
-    let mut app = App::start(DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING }, "");
-    let ears = Ears::on(&app);
+    let mut app = App::start(DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..WITH_SOUND }, "");
+    let listener = SoundListener::on(&app);
     let sounding = |event: &str| {
         let mut push = message(event, "room", event);
         push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
@@ -234,17 +234,17 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     };
     let item = app.desktop.tray_item();
     assert_eq!(offers(&item, "Mute sounds").checked, Some(false));
-    let heard = ears.mark();
+    let heard = listener.mark();
     let mut call = sounding("ringing");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 60_000});
     call["devices"][0]["tweaks"]["sound"] = "ring".into();
     app.push(call);
-    ears.hears_ring_begin(heard);
+    listener.hears_ring_begin(heard);
     item.click_menu("Mute sounds");
-    ears.falls_silent();
+    listener.wait_for_silence();
     wait_until("the menu says so", SOON, || offers(&item, "Mute sounds").checked == Some(true));
-    let heard = ears.mark();
+    let heard = listener.mark();
     app.push(sounding("muted"));
     app.shows(0, "muted");
     app.pushbell.restart();
@@ -252,13 +252,13 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     assert_eq!(app.pushbell.status()["muted"], true);
     app.push(sounding("still muted"));
     app.notifications().wait_for_notify("it is shown", |shown| shown.body.ends_with("still muted"));
-    ears.hears_nothing(heard);
+    listener.hears_nothing(heard);
     assert_eq!(offers(&item, "Mute sounds").checked, Some(true));
     item.click_menu("Mute sounds");
     app.pushbell.wait_for_status("sounds are back", |status| status["muted"] == false);
-    let heard = ears.mark();
+    let heard = listener.mark();
     app.push(sounding("loud"));
-    ears.hears(&app, heard, &ears.default);
+    listener.hears(&app, heard, &listener.default);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_click_on_the_icon_opens_the_newest_unread_room() {
     app.pushbell.handle_matrix_links();
     let item = app.desktop.tray_item();
     icon(&app, "the icon is on the panel", |_| true);
-    // Nothing is unread: nothing happens.
+    // Nothing is unread, so nothing happens.
     item.activate();
     app.message("1", "r:hs.test", "first");
     app.message("2", "s:hs.test", "second");
@@ -322,7 +322,7 @@ fn the_icon_comes_back_with_the_session_bus() {
     app.unread(6);
     says(&app.desktop.tray_item(), "6 unread");
 
-    // Also one that comes after the start.
+    // Also one that starts after the app.
     app.pushbell.terminate();
     app.desktop.kill_bus();
     app.pushbell.run();

@@ -8,7 +8,7 @@ use tiny_skia::Pixmap;
 use super::{
     app::App,
     do_not_disturb,
-    x11::{ASIDE, SIZE, picture},
+    x11::{POINTER_ASIDE, SIZE, picture},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Pushbell, SOON, Sound, bus, notifications::SERVICE, process::Part, pushbell::message,
@@ -18,7 +18,7 @@ use crate::rig::{
 const SHELL: (&str, &str, &str) = ("org.Cinnamon", "/org/Cinnamon", "org.Cinnamon");
 
 struct Cinnamon {
-    // In the order in which they have to end.
+    // Dropped in this order.
     app: App,
     _shell: Part,
     connection: zbus::Connection,
@@ -46,14 +46,14 @@ impl Cinnamon {
         pushbell.run();
         let account = pushbell.account_named("home");
         let cinnamon = Self { app: App { pushbell, account, desktop }, _shell: shell, connection };
-        // It fades in, and writes settings meanwhile.
+        // It fades in, and writes settings in the meantime.
         wait_until("the panel is in view", SOON, || {
             screen::color(&cinnamon.app.desktop.screenshot(), SIZE.0 / 2, SIZE.1 - 10) != (0, 0, 0)
         });
         cinnamon
     }
 
-    /// What a script of the shell's own language gives, as text; "" where it fails.
+    /// The result of a script in the shell's JavaScript, as text; "" if it fails.
     fn eval(&self, script: &str) -> String {
         let answer = bus::block_on(bus::call(&self.connection, SHELL, "Eval", &(script,))).expect("the shell answers");
         let json = answer[1].as_str().unwrap_or_default();
@@ -75,7 +75,7 @@ fn a_ringing_call_on_cinnamon_stands_before_a_mention() {
     let app = &cinnamon.app;
     let status = app.pushbell.status();
     assert!(status["tray"]["reason"].as_str().is_some_and(|reason| reason.contains("XApp")), "{status}");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let bare = app.desktop.at_rest("the desktop is there", &Pixmap::new(SIZE.0, SIZE.1).expect("a picture"));
     let mut mention = message("1", "m:hs.test", "you: ready for the countdown?");
     mention["room_name"] = "Mission Control".into();

@@ -1,4 +1,4 @@
-//! The desktop's do-not-disturb: nothing sounds, calls neither, and mentions are of normal urgency.
+//! The desktop's do-not-disturb: no sounds, not even for calls, and mentions have normal urgency.
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::rig::{
     wait_until,
 };
 
-/// Pushes a mention and a call that both ask for a sound.
+/// Pushes a mention and a call that both request a sound.
 fn disturb(app: &App, number: u32) -> u64 {
     let mark = app.mark();
     let shown =
@@ -44,7 +44,7 @@ pub(super) fn is_followed(app: &App, switch: &dyn Fn(bool)) {
     wait_until("something sounds", SOON, || !recording.bursts_since(heard).is_empty());
 }
 
-/// Lets the app and the desktop's programs have the same settings, in files.
+/// Makes the app and the desktop's programs share the same settings, in files.
 pub(super) fn share_settings(desktop: &Desktop, pushbell: &mut Pushbell) {
     pushbell.set_env("GSETTINGS_BACKEND", "keyfile");
     for name in ["glib-2.0", "lxqt"] {
@@ -54,7 +54,7 @@ pub(super) fn share_settings(desktop: &Desktop, pushbell: &mut Pushbell) {
     }
 }
 
-/// Sets a key of `GSettings`, as the desktop's own programs do.
+/// Sets a `GSettings` key, as the desktop's own programs do.
 pub(super) fn set(desktop: &Desktop, schema: &str, key: &str, value: bool) {
     let mut env = desktop.env().to_vec();
     env.retain(|(name, _)| name != "GSETTINGS_BACKEND");

@@ -18,7 +18,7 @@ use crate::rig::{
 
 const SHELL: (&str, &str, &str) = ("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell");
 
-/// Pushbell's notifications in the shell's list, banner included.
+/// Pushbell's notifications in the shell's list, including the banner.
 const OURS: &str = "Main.messageTray.getSources().filter(source => source.title.includes('Pushbell'))\
     .flatMap(source => source.notifications)";
 
@@ -31,9 +31,9 @@ enable-animations=false
 idle-delay=uint32 0
 ";
 
-/// The shell, and the program that has the notifications' bus name for it.
+/// The shell, and the program that owns the notifications' bus name on its behalf.
 pub(super) struct Gnome {
-    // In the order in which they have to end.
+    // Dropped in this order.
     pub(super) app: App,
     _shell: Part,
     _notifications: Part,
@@ -62,7 +62,7 @@ impl Gnome {
         let shell = Part::start("gnome-shell", command, &env, &run);
         let connection = desktop.connect();
         wait_until("GNOME Shell is there", SOON, || bus::block_on(bus::has_owner(&connection, SHELL.0)));
-        // It has the notifications' bus name for the shell, and ends if it is there before it.
+        // It owns the notifications' bus name for the shell, and exits if it starts before the shell.
         let mut command = Command::new("gjs");
         command.arg("/usr/share/gnome-shell/org.gnome.Shell.Notifications");
         let notifications = Part::start("shell-notifications", command, &env, &run);
@@ -77,7 +77,7 @@ impl Gnome {
         let app = App::run(desktop, pushbell, get_account);
         app.pushbell.wait_for_status("the shell is found", |status| status["popup"]["available"] == true);
         let gnome = Self { app, _shell: shell, _notifications: notifications, connection };
-        // The shell begins with its overview, and then warns that it cannot lock the screen.
+        // The shell starts in its overview, and then warns that it cannot lock the screen.
         wait_until("the shell warns", SOON, || {
             gnome.eval("!Main.layoutManager._startingUp && Main.messageTray.getSources().length > 0") == "true"
         });
@@ -89,14 +89,14 @@ impl Gnome {
         gnome
     }
 
-    /// What a script of the shell's own language gives, as text; "" where it fails.
+    /// The result of a script in the shell's JavaScript, as text; "" if it fails.
     fn eval(&self, script: &str) -> String {
         let answer = bus::block_on(bus::call(&self.connection, SHELL, "Eval", &(script,))).expect("the shell answers");
         let json = answer[1].as_str().unwrap_or_default();
         serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
     }
 
-    /// Title and text of the banner that is on the screen, as a person reads them.
+    /// Title and text of the banner as displayed.
     fn banner(&self) -> (String, String) {
         let label = |name: &str| {
             self.eval(&format!("Main.messageTray._banner ? Main.messageTray._banner.{name}.clutter_text.text : ''"))
@@ -114,7 +114,8 @@ impl Gnome {
         })
     }
 
-    /// Moves the mouse over the banner until it shows all of itself. Where it came up below the mouse, it waits for a move.
+    /// Moves the pointer over the banner until it expands. A banner that appears under the pointer waits for a
+    /// movement.
     pub(super) fn hover(&self) {
         let mut moves = 0;
         wait_until("the banner shows its buttons", SOON, || {
@@ -126,7 +127,7 @@ impl Gnome {
         });
     }
 
-    /// The middle of what this script gives, where it is on the screen.
+    /// The centre of the actor that this script returns, in screen coordinates.
     fn middle(&self, actor: &str) -> Option<(u32, u32)> {
         let script = format!(
             "(() => {{ const actor = {actor}; if (!actor || !actor.mapped) return ''; \
@@ -138,7 +139,7 @@ impl Gnome {
         Some((x.parse().ok()?, y.parse().ok()?))
     }
 
-    /// Clicks on this button of the banner with the mouse.
+    /// Clicks this button of the banner.
     #[track_caller]
     fn click_button(&self, label: &str) {
         self.hover();
@@ -153,7 +154,7 @@ impl Gnome {
         self.app.desktop.point(5, 500);
     }
 
-    /// The titles of Pushbell's notifications in the list, banner included.
+    /// The titles of Pushbell's notifications in the list, including the banner.
     fn listed(&self) -> Vec<String> {
         self.eval(&format!("{OURS}.map(each => each.title).join('\\n')")).lines().map(str::to_owned).collect()
     }
@@ -180,7 +181,7 @@ fn gnome_shows_the_text_as_typed_and_opens_the_room() {
         part.save_png(PathBuf::from(directory).join("desktop-gnome.png")).expect("the directory is there");
     }
 
-    // The newest line first, for a banner shows the beginning of its text; and one for each room.
+    // The newest line first, since a banner shows only the beginning of its text; and one banner per room.
     let mut second = message("2", "r:hs.test", "Or at nine?");
     second["room_name"] = "Mission Control".into();
     app.push(second);
@@ -213,10 +214,10 @@ fn a_ringing_call_on_gnome_stands_before_a_mention() {
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "call", "lifetime": 4000, "version": 0});
     app.push(call);
-    // The person is away: no banner goes by itself.
+    // The user is idle: no banner closes by itself.
     gnome.shows("Bob is calling");
     assert_eq!(gnome.listed(), ["Bob is calling"]);
-    // Only then the lock screen says who calls.
+    // Only then does the lock screen show the caller.
     let scope =
         gnome.eval(&format!("{OURS}[0].source.narrowestPrivacyScope === imports.ui.messageTray.PrivacyScope.SYSTEM"));
     assert_eq!(scope, "true");

@@ -1,4 +1,4 @@
-//! Pictures of every kind of popup, with buttons, for people to look at.
+//! Pictures of every kind of popup, with buttons, for review by people.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use super::{
     app::App,
     gnome::Gnome,
     plasma::PlasmaApp,
-    x11::{ASIDE, SIZE, picture_path},
+    x11::{POINTER_ASIDE, SIZE, picture_path},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Notifier, Pushbell, SOON, Synapse,
@@ -20,7 +20,7 @@ use crate::rig::{
 
 static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
-/// Signs in as a user of this name: popups then have all their buttons.
+/// Signs in as a user of this name, so that popups have all their buttons.
 fn sign_in(name: &str) -> impl Fn(&Pushbell) -> String {
     let user = SYNAPSE.register(name, "You");
     move |pushbell| {
@@ -34,7 +34,7 @@ fn sign_in(name: &str) -> impl Fn(&Pushbell) -> String {
     }
 }
 
-/// What is pushed, and the title of the popup.
+/// The pushes, each with the title of its popup.
 fn kinds() -> Vec<(&'static str, Value)> {
     let said = |event: &str, room: &str, body: &str| {
         let mut push = message(event, &format!("{room}:hs.test"), body);
@@ -65,12 +65,12 @@ fn kinds() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Keeps a picture of each kind, two side by side. `look`: what to do to see all of it, and where it is if that cannot
-/// be told by what has changed.
+/// Saves a picture of each kind, two side by side. `look` makes the whole popup visible; `place` is its position where
+/// that cannot be derived from the pixels that changed.
 fn take_pictures(app: &App, name: &str, look: &dyn Fn(&str), place: Option<(u32, u32, u32, u32)>) {
     let clear = |bare: &Pixmap| {
         app.pushbell.ok(&["clear"]);
-        app.desktop.point(ASIDE.0, ASIDE.1);
+        app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
         wait_until("no popup is open", SOON, || app.notifications().open().is_empty());
         if place.is_none() {
             wait_until("the screen is bare", SOON, || difference(bare, &app.desktop.screenshot()).is_none());
@@ -119,7 +119,7 @@ fn on_x11(notifier: Notifier, name: &str) {
     let desktop = Desktop::start(DesktopOptions { notifier: Some(notifier), size: SIZE, ..DesktopOptions::BARE });
     let pushbell = Pushbell::prepare(&desktop, "");
     let app = App::run(desktop, pushbell, &sign_in(name));
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     take_pictures(&app, name, &|_| {}, None);
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     app::{App, GetAccount, by_hand},
     do_not_disturb,
-    x11::{ASIDE, SIZE, picture},
+    x11::{POINTER_ASIDE, SIZE, picture},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Pushbell, SOON, Sound, bus,
@@ -17,7 +17,7 @@ use crate::rig::{
 };
 
 pub(super) struct PlasmaApp {
-    // In the order in which they have to end.
+    // Dropped in this order.
     pub(super) app: App,
     _plasma: Plasma,
 }
@@ -34,7 +34,7 @@ impl PlasmaApp {
         plasma.prepare(&mut pushbell);
         pushbell.handle_matrix_links();
         let app = App::run(desktop, pushbell, get_account);
-        app.desktop.point(ASIDE.0, ASIDE.1);
+        app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
         app.pushbell.wait_for_status("all of the desktop is there", |status| {
             status["tray"]["available"] == true && status["popup"]["available"] == true
         });
@@ -75,7 +75,7 @@ fn plasma_shows_popups_that_can_be_clicked_and_go_away() {
     let opened = wait_for("the click opens the room", SOON, || app.pushbell.opened().pop());
     assert_eq!(opened.0, "matrix:roomid/r:hs.test/e/3?via=hs.test");
     assert_ne!(opened.1, "", "there is an activation token");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the popup is off the screen", SOON, || difference(&bare, &app.desktop.screenshot()).is_none());
 }
 
@@ -88,7 +88,7 @@ fn what_expired_on_plasma_can_still_be_clicked_in_its_list() {
     let popup = app.notifications().wait_for_notify("it is shown", |notify| notify.body == "Gone soon");
     app.desktop.at_rest("the popup is on the screen", &bare);
     wait_until("the popup is off the screen", SOON, || difference(&bare, &app.desktop.screenshot()).is_none());
-    // Of what is closed the list has no buttons any more.
+    // Closed notifications have no buttons in the list.
     let is_closed = |traffic: &Traffic| matches!(traffic, Traffic::NotificationClosed(..));
     assert!(!app.notifications().traffic().iter().any(is_closed));
     app.unread(0);

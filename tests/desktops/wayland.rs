@@ -1,4 +1,4 @@
-//! sway with waybar, and mako or swaync, headless, and nothing of X11.
+//! sway with waybar, and mako or swaync, headless and without X11.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -17,9 +17,9 @@ use crate::rig::{
 const SIZE: (u32, u32) = (880, 560);
 const BAR: u32 = 36;
 
-/// The compositor and its clients, beside a desktop of which only the bus is used.
+/// The compositor and its clients, and a desktop of which only the bus is used.
 struct Wayland {
-    // In the order in which they have to end.
+    // Dropped in this order.
     app: App,
     _waybar: Part,
     _notifier: Part,
@@ -29,7 +29,7 @@ struct Wayland {
 }
 
 impl Wayland {
-    /// With this notification service.
+    /// Starts it with this notification service.
     fn start(notifier: &str) -> Self {
         let desktop = Desktop::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
@@ -66,7 +66,7 @@ impl Wayland {
         let style = write("waybar.css", "* { font-family: DejaVu Sans; } window#waybar { background: #202020; }");
         let mako = write("mako.conf", "font=DejaVu Sans 11\nborder-color=#88aacc\n");
 
-        // sway does not start for root.
+        // sway refuses to run as root.
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-user=1000", "--map-group=1000", "sway", "--config"]).arg(sway);
         let sway = Part::start("sway", command, &env, &run);
@@ -102,24 +102,24 @@ impl Wayland {
         Self { app: App { pushbell, account, desktop }, _waybar: waybar, _notifier: notifier, _sway: sway, env, run }
     }
 
-    /// All of the screen as it is now.
+    /// A screenshot of the whole screen.
     fn image(&self) -> Pixmap {
         let path = self.run.join("screen.png");
         process::run("grim", &[&path.display().to_string()], &self.env);
         Pixmap::load_png(&path).expect("grim writes a picture")
     }
 
-    /// What the bar shows at its right end.
+    /// The tray at the right end of the bar.
     fn tray(&self) -> Pixmap {
         screen::cut(&self.image(), (SIZE.0 - 60, SIZE.1 - BAR, 60, BAR))
     }
 
-    /// What is above the bar.
+    /// The screen above the bar.
     fn above(&self) -> Pixmap {
         screen::cut(&self.image(), (0, 0, SIZE.0, SIZE.1 - BAR))
     }
 
-    /// What mako says that it shows.
+    /// The notifications that mako lists.
     fn list(&self) -> String {
         process::run("makoctl", &["list"], &self.env)
     }

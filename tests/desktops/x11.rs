@@ -1,4 +1,4 @@
-//! XFCE, `LXQt`, MATE, and dunst with no tray at all.
+//! XFCE, `LXQt`, MATE, and dunst without a tray.
 
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,12 @@ pub(super) const SIZE: (u32, u32) = (880, 560);
 fn start(notifier: Notifier, tray: Option<TrayHost>) -> App {
     let app = App::start(DesktopOptions { notifier: Some(notifier), tray, size: SIZE, ..DesktopOptions::BARE }, "");
     app.pushbell.handle_matrix_links();
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     app
 }
 
-/// Where the mouse is out of the way: its arrow is part of the screen.
-pub(super) const ASIDE: (u32, u32) = (10, 200);
+/// Pointer position outside of what is compared: screenshots include the pointer.
+pub(super) const POINTER_ASIDE: (u32, u32) = (10, 200);
 
 /// Where a click on a popup opens the room.
 #[derive(Debug, Clone, Copy)]
@@ -34,19 +34,19 @@ enum Place {
     Button,
 }
 
-/// Where pictures are kept, if they are wanted.
+/// Where pictures are saved, if they were requested.
 pub(super) fn picture_path(name: &str) -> Option<PathBuf> {
     std::env::var_os("PUSHBELL_PICTURES").map(|directory| Path::new(&directory).join(name))
 }
 
-/// The right part of the screen, where everything is.
+/// The right part of the screen, which contains everything.
 fn right_part(image: &Pixmap) -> Pixmap {
     screen::cut(image, (SIZE.0 - PICTURE_WIDTH, 0, PICTURE_WIDTH, SIZE.1))
 }
 
 const PICTURE_WIDTH: u32 = 510;
 
-/// Keeps pictures of the screen side by side, if they are wanted.
+/// Saves pictures of the screen side by side, if they were requested.
 pub(super) fn picture(name: &str, images: &[Pixmap]) {
     let Some(path) = picture_path(&format!("desktop-{name}.png")) else { return };
     let gap = 12;
@@ -58,7 +58,7 @@ pub(super) fn picture(name: &str, images: &[Pixmap]) {
     canvas.save_png(path).expect("the directory is there");
 }
 
-/// Popups: their text as it was sent, one in place of the other, withdrawn; a click of the mouse opens the room.
+/// Checks that popups show the text as sent, are replaced and withdrawn, and that a click opens the room.
 fn popups_work(app: &App, place: Place) {
     let bare = app.desktop.screenshot();
     let mut first = message("1", "r:hs.test", "Dinner at <b>eight</b> & bring _wine_");
@@ -92,7 +92,7 @@ fn popups_work(app: &App, place: Place) {
         Place::Anywhere => app.desktop.click(x + width / 3, y + height / 2, 1),
         Place::Button => app.desktop.click(x + width * 3 / 4, y + height * 3 / 4, 1),
     }
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let opened = wait_for("the click opens the room", SOON, || app.pushbell.opened().pop());
     assert_eq!(opened.0, "matrix:roomid/r:hs.test/e/3?via=hs.test");
     app.notifications().wait_since(mark, "the popup is gone", SOON, |traffic| {
@@ -102,7 +102,7 @@ fn popups_work(app: &App, place: Place) {
     app.unread(0);
 }
 
-/// The badge on the panel, its tooltip and its menu on the screen.
+/// Checks the badge on the panel, its tooltip and its menu.
 fn tray_works(app: &App) {
     let item = app.desktop.tray_item();
     let icon = |what: &str, fits: &dyn Fn(&Pixmap) -> bool| {
@@ -117,19 +117,19 @@ fn tray_works(app: &App) {
     let before = app.desktop.screenshot();
     app.desktop.point(x, y);
     app.desktop.at_rest("the tooltip is on the screen", &before);
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the tooltip is off the screen", SOON, || difference(&before, &app.desktop.screenshot()).is_none());
     app.desktop.click(x, y, 3);
     let menu = app.desktop.at_rest("the menu is on the screen", &before);
     let (.., height) = difference(&before, &menu).expect("it differs");
     assert!(height > 120, "all of the menu is on the screen: {height} rows");
     app.desktop.key("Escape");
-    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the menu is off the screen", SOON, || difference(&before, &app.desktop.screenshot()).is_none());
     app.unread(0);
 }
 
-/// What the picture shows: a message, a mention, the badge and the menu.
+/// Takes a picture of a message, a mention, the badge and the menu.
 fn take_picture(app: &App, name: &str) {
     let bare = app.desktop.screenshot();
     let mut talk = message("talk", "k:hs.test", "Dinner at eight & bring wine");

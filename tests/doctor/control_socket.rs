@@ -1,4 +1,4 @@
-//! A control socket that cannot be made at its usual place, or nowhere; and commands that wait.
+//! A control socket whose usual place, or any place, is not writable; and commands that wait.
 
 use std::{
     fs,
@@ -14,15 +14,15 @@ use crate::{
     rig::{Desktop, DesktopOptions, Pushbell, SOON, pushbell::message},
 };
 
-/// What a status has to say where the socket is at another place.
-fn is_elsewhere(pushbell: &Pushbell, words: &str) {
+/// Checks what a status prints when the socket is at another place.
+fn uses_other_place(pushbell: &Pushbell, words: &str) {
     let problems = pushbell.status()["problems"].to_string();
     let place = pushbell.data_directory().join("control.sock");
     assert!(problems.contains(words) && problems.contains(&place.display().to_string()), "{words:?}: {problems}");
     Report::of(pushbell).has("fault", "pushbell", &["it is at", words]);
 }
 
-/// Where its run-time directory would have the app's socket.
+/// The usual place of the app's socket in its runtime directory.
 fn usual_place(pushbell: &Pushbell) -> PathBuf {
     let runtime = pushbell.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set");
     Path::new(&runtime.1).join(app_info::DIRECTORY_NAME).join("control.sock")
@@ -34,12 +34,12 @@ fn an_unusable_runtime_directory_does_not_block_commands() {
     let usual = desktop.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set").1.clone();
     let long = Path::new(&usual).join("x".repeat(120));
     fs::create_dir(&long).unwrap();
-    // Nobody, not even root, can make anything in /proc/sys.
+    // Nobody, not even root, can create anything in /proc/sys.
     for runtime in ["/proc/sys", long.to_str().unwrap()] {
         let mut pushbell = Pushbell::prepare(&desktop, "");
         pushbell.set_env("XDG_RUNTIME_DIR", runtime);
         pushbell.run();
-        is_elsewhere(&pushbell, runtime);
+        uses_other_place(&pushbell, runtime);
         assert!(pushbell.ok(&["run"]).contains("already running"));
         pushbell.ok(&["clear"]);
         assert_eq!(pushbell.terminate(), Some(0));
@@ -53,7 +53,7 @@ fn what_lies_at_the_place_of_the_socket_stays() {
     let mut pushbell = Pushbell::prepare(&desktop, "");
     fs::create_dir_all(usual_place(&pushbell)).unwrap();
     pushbell.run();
-    is_elsewhere(&pushbell, "control.sock");
+    uses_other_place(&pushbell, "control.sock");
     pushbell.terminate();
     assert!(usual_place(&pushbell).is_dir());
 }
@@ -73,7 +73,7 @@ fn a_full_run_time_directory_does_not_keep_commands_away() {
     pushbell.set_env("XDG_RUNTIME_DIR", &full);
     pushbell.launch_under(&wrapper, &["run"]);
     pushbell.wait_until_ready();
-    is_elsewhere(&pushbell, &full);
+    uses_other_place(&pushbell, &full);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn without_any_place_for_a_socket_the_app_runs_and_says_so() {
     assert!(status.stderr.contains("without a control socket"), "{status:?}");
     let report = Report::of(&pushbell);
     report.has("fault", "pushbell", &["control.sock", "its log says why", "End that process"]);
-    // What needs no answer works.
+    // Commands that need no answer work.
     pushbell.ok(&["account", "add", "other"]);
     assert!(pushbell.ok(&["run"]).contains("already running"));
     assert_eq!(pushbell.terminate(), Some(0));
@@ -119,7 +119,7 @@ fn many_who_wait_for_a_push_leave_room_for_other_commands() {
         BufReader::new(client).read_line(&mut line).unwrap();
         line
     };
-    // The last ones are told at once that they are too many.
+    // The excess clients are refused at once.
     for client in waiting.split_off(8) {
         assert!(answer(client).contains("too many commands wait"));
     }

@@ -1,4 +1,4 @@
-//! The desktop's parts, there and not there, and those that hang.
+//! The desktop's components: present, missing, and hanging.
 
 use std::net::TcpListener;
 
@@ -38,7 +38,7 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     assert_eq!(pushbell.history().len(), 0, "the doctor's own push is kept nowhere");
     assert_eq!(desktop.notifications().len(), shown, "nor is it shown");
 
-    // People read it, too.
+    // The text output, too.
     let output = pushbell.command(&["doctor"]);
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("\ngood    popups        dunst"), "{}", output.stdout);
@@ -78,14 +78,14 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     report.has("warning", "pusher URL", &["only be tried while"]);
     assert!(!format!("{report:?}").contains(&account.pushkey), "a pushkey is a secret");
 
-    // Another program has the port.
+    // Another program has bound the port.
     let taken = TcpListener::bind(("127.0.0.1", pushbell.port)).unwrap();
     let report = Report::of(&pushbell);
     report.faults(&["listening"]);
     report.has("fault", "listening", &[" is in use by another program", "server.listen"]);
     drop(taken);
 
-    // Something that holds the lock, and cannot be asked.
+    // Another process holds the lock and does not answer.
     let lock = std::fs::File::open(pushbell.data_directory().join("pushbell.lock")).unwrap();
     lock.lock().unwrap();
     let report = Report::of(&pushbell);
@@ -110,7 +110,7 @@ fn a_part_that_is_not_there_is_named() {
     }
     pushbell.set_env("XDG_CURRENT_DESKTOP", "ubuntu:GNOME");
     Report::of(&pushbell).has("warning", "tray", &["GNOME", "gnome-shell-extension-appindicator"]);
-    // What is turned off needs nothing.
+    // Disabled features need nothing.
     pushbell.configure("[popup]\nenabled = false\n[sound]\nenabled = false");
     let report = Report::of(&pushbell);
     report.faults(&[]);

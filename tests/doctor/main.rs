@@ -1,5 +1,5 @@
-//! `pushbell doctor` on real parts: nothing is said of a desktop on which all is well, and each fault, made for real,
-//! is named with what to do about it.
+//! `pushbell doctor` on real components: it reports nothing on a healthy desktop, and reports each fault, caused for
+//! real, with its remedy.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the doctor says.
+//! The doctor's report.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rig::Pushbell;
 
-/// All that it may take, on a machine that does other things besides.
+/// Time limit of a run, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `pushbell doctor --json`, and its exit code.
@@ -23,7 +23,7 @@ impl Report {
         Self::under(&[], pushbell)
     }
 
-    /// By way of another program.
+    /// Runs it through another program.
     #[track_caller]
     pub(crate) fn under(wrapper: &[&str], pushbell: &Pushbell) -> Self {
         let started = Instant::now();
@@ -43,7 +43,7 @@ impl Report {
         Self { code: output.code, checks, stderr: output.stderr }
     }
 
-    /// Some finding has this verdict and part, and says, advises or gives to paste each of these words.
+    /// Some finding has this verdict and part, and its message, advice or command contains each of these words.
     #[track_caller]
     pub(crate) fn has(&self, verdict: &str, part: &str, words: &[&str]) {
         let fits = |check: &&Value| {
@@ -53,7 +53,7 @@ impl Report {
         assert!(self.checks.iter().any(|check| fits(&check)), "no {verdict} of {part} with {words:?} in {self:#?}");
     }
 
-    /// The parts that are at fault are these.
+    /// The faulty parts are exactly these.
     #[track_caller]
     pub(crate) fn faults(&self, parts: &[&str]) {
         let faults = self.checks.iter().filter(|check| check["verdict"] == "fault");
@@ -66,7 +66,7 @@ impl Report {
         assert!(!self.checks.iter().any(|check| check["part"] == part), "{part} is in {self:#?}");
     }
 
-    /// Nothing but the report was printed.
+    /// Only the report was printed.
     #[track_caller]
     pub(crate) fn is_quiet(&self) {
         assert_eq!(self.stderr, "");

@@ -1,4 +1,4 @@
-//! What may stand before Pushbell instead of a good proxy.
+//! Misconfigured servers in place of a correct reverse proxy.
 
 use std::{
     convert::Infallible,
@@ -29,26 +29,26 @@ use tokio_rustls::{
 
 use crate::rig::bus;
 
-/// How it answers.
+/// How the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manners {
-    /// Hands everything on to Pushbell at this port, unchanged.
-    HandsOn(u16),
-    /// The same, but adds to the answer's body.
-    Alters(u16),
-    /// The same for `/health` alone; the rest is 404.
-    HandsHealthOn(u16),
-    /// Always this status.
-    Says(u16),
+pub(crate) enum Behavior {
+    /// Forwards everything unchanged to Pushbell at this port.
+    Forwards(u16),
+    /// Forwards, but appends to the answer's body.
+    AppendsToBody(u16),
+    /// Forwards only `/health`; everything else is 404.
+    ForwardsHealthOnly(u16),
+    /// Always answers with this status.
+    AnswersStatus(u16),
     /// Redirects to another scheme.
     Redirects,
-    /// 200 and a page.
-    Greets,
-    /// Takes connections and never answers.
+    /// Answers with 200 and a page.
+    AnswersPage,
+    /// Accepts connections and never answers.
     Hangs,
 }
 
-/// A server on a free port of loopback.
+/// A server on a free loopback port.
 pub(crate) struct Server {
     pub(crate) port: u16,
     task: JoinHandle<()>,
@@ -60,14 +60,14 @@ impl Drop for Server {
     }
 }
 
-/// A certificate and who has signed it.
+/// A certificate and its issuer.
 pub(crate) struct Certificate {
     certificate: rcgen::Certificate,
     key: rcgen::KeyPair,
 }
 
 impl Certificate {
-    /// For these names, valid in these years, signed by this authority, else by itself.
+    /// A certificate for these names, valid in these years, signed by this authority or self-signed.
     pub(crate) fn new(names: &[&str], years: (i32, i32), authority: Option<&Authority>) -> Self {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut parameters = rcgen::CertificateParams::new(names).unwrap();
@@ -83,19 +83,19 @@ impl Certificate {
 }
 
 impl Certificate {
-    /// Its chain and key as files in this directory.
+    /// Writes its chain and key as files into this directory.
     pub(crate) fn write(&self, directory: &std::path::Path) {
         std::fs::write(directory.join("fullchain.pem"), self.certificate.pem()).unwrap();
         std::fs::write(directory.join("privkey.pem"), self.key.serialize_pem()).unwrap();
     }
 }
 
-/// An authority of one's own.
+/// A private certificate authority.
 pub(crate) struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        // Issuers are told apart by their names.
+        // Issuers are distinguished by name.
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -111,12 +111,12 @@ impl Authority {
 }
 
 impl Server {
-    pub(crate) fn start(manners: Manners) -> Self {
-        Self::serve(move |stream| answer(stream, manners))
+    pub(crate) fn start(behavior: Behavior) -> Self {
+        Self::serve(move |stream| answer(stream, behavior))
     }
 
-    /// The same with https.
-    pub(crate) fn start_tls(manners: Manners, certificate: &Certificate) -> Self {
+    /// The same over HTTPS.
+    pub(crate) fn start_tls(behavior: Behavior, certificate: &Certificate) -> Self {
         let key = PrivatePkcs8KeyDer::from(certificate.key.serialize_der());
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -129,7 +129,7 @@ impl Server {
             let acceptor = acceptor.clone();
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, manners).await;
+                    answer(stream, behavior).await;
                 }
             }
         })
@@ -149,23 +149,23 @@ impl Server {
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, manners: Manners) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, behavior: Behavior) {
     let service = service_fn(move |request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(match manners {
-            Manners::HandsOn(port) => hand_on(request, port, "").await,
-            Manners::Alters(port) => hand_on(request, port, "\n<!-- checked by the proxy -->").await,
-            Manners::HandsHealthOn(port) if request.uri().path() == "/health" => hand_on(request, port, "").await,
-            Manners::HandsHealthOn(_) => response(404, "not here"),
-            Manners::Says(status) => response(status, "sorry"),
-            Manners::Greets => response(200, "<html>Welcome</html>"),
-            Manners::Redirects => {
+        Ok::<_, Infallible>(match behavior {
+            Behavior::Forwards(port) => hand_on(request, port, "").await,
+            Behavior::AppendsToBody(port) => hand_on(request, port, "\n<!-- checked by the proxy -->").await,
+            Behavior::ForwardsHealthOnly(port) if request.uri().path() == "/health" => hand_on(request, port, "").await,
+            Behavior::ForwardsHealthOnly(_) => response(404, "not here"),
+            Behavior::AnswersStatus(status) => response(status, "sorry"),
+            Behavior::AnswersPage => response(200, "<html>Welcome</html>"),
+            Behavior::Redirects => {
                 let to = format!("https://push.example.org{}", request.uri().path());
                 Response::builder().status(308).header(LOCATION, to).body(Full::default()).unwrap()
             }
-            Manners::Hangs => std::future::pending().await,
+            Behavior::Hangs => std::future::pending().await,
         })
     });
-    // A client may leave.
+    // A client may disconnect.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

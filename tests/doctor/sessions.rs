@@ -1,4 +1,4 @@
-//! A signed-in account, on a real Synapse.
+//! A signed-in account on a real Synapse.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::{
 
 const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
 
-/// Makes the account a signed-in one, as `pushbell login` writes it.
+/// Turns the account into a signed-in one, as `pushbell login` writes it.
 fn sign_in(pushbell: &Pushbell, homeserver: &str, user: &str, token: &str) {
     let path = pushbell.data_directory().join("accounts.toml");
     let mut text: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
@@ -27,17 +27,17 @@ fn sign_in(pushbell: &Pushbell, homeserver: &str, user: &str, token: &str) {
     let accounts = text["account"].as_array_mut().expect("there is an account");
     let account = accounts[0].as_table_mut().unwrap();
     account.insert("sign_in".to_owned(), session.into());
-    // What keeps pushes away is no fault of an account that listens.
+    // An account that listens needs no pushes, so their obstacles are no faults.
     account.insert("way".to_owned(), "push".into());
     fs::write(&path, text.to_string()).unwrap();
     let secrets = json!({ format!("{user} DESK"): {"access_token": token} });
     fs::write(pushbell.data_directory().join("secrets.json"), secrets.to_string()).unwrap();
 }
 
-/// Whom the homeserver says that it pushes to, as this user.
+/// Registers a user and logs in on the device of `sign_in`; returns the user and the access token.
 fn log_in(synapse: &Synapse, name: &str) -> (User, String) {
     let user = synapse.register(name, name);
-    // The device of `sign_in`: encryption keys are uploaded for it.
+    // Encryption keys are uploaded for this device.
     let body = json!({
         "type": "m.login.password", "password": "secret", "identifier": {"type": "m.id.user", "user": name},
         "device_id": "DESK",
@@ -72,7 +72,7 @@ fn a_signed_in_account_is_looked_at_on_its_homeserver() {
     };
     let again = "pushbell login @alice:hs.test";
 
-    // The program sets it when it starts.
+    // The app sets it when it starts.
     wait_until("the homeserver has the pusher", SOON, || !alice.pushers().is_empty());
     let report = Report::of(&pushbell);
     report.faults(&[]);
@@ -81,7 +81,7 @@ fn a_signed_in_account_is_looked_at_on_its_homeserver() {
     report.has("warning", "waiting", &["an hour"]);
     assert!(!format!("{report:?}").contains(&token) && !format!("{report:?}").contains(&account.pushkey));
 
-    // What the homeserver was told is what is tried.
+    // The address that the homeserver was given is the one that is tested.
     set(&format!("http://127.0.0.1:1{PATH}"));
     let report = Report::of(&pushbell);
     report.faults(&["endpoint"]);
@@ -98,7 +98,7 @@ fn a_signed_in_account_is_looked_at_on_its_homeserver() {
     set(&pushbell.url());
     Report::of(&pushbell).faults(&[]);
 
-    // A push proves more than any guess.
+    // A received push outweighs any guess.
     let (bob, _) = log_in(&synapse, "bob");
     let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
     pushbell.wait_for_status("a push has come", |status| !status["accounts"][0]["last_push"].is_null());
@@ -117,7 +117,7 @@ fn a_signed_in_account_is_looked_at_on_its_homeserver() {
     fs::remove_file(pushbell.data_directory().join("secrets.json")).unwrap();
     let report = Report::of(&pushbell);
     report.faults(&["account"]);
-    // Without a keyring nobody can tell whether one has it.
+    // Without a keyring it is unknown whether one holds the token.
     report.has("fault", "account", &["there is no keyring", again]);
 
     sign_in(&pushbell, &format!("http://127.0.0.1:{}", http::free_port()), &alice.id, &token);

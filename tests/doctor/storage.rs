@@ -19,7 +19,7 @@ fn each_file_that_is_not_as_it_should_be_is_named() {
     let account = pushbell.account();
     pushbell.notify(&account, message("1", "room", "text"));
 
-    // A running program that keeps the old configuration says so, too; it is said once.
+    // A running app that keeps the old configuration says so, too; it is reported once.
     pushbell.write_config("[popup]\npreveiw = \"always\"\n");
     pushbell.wait_for_status("it has seen the file", |status| status["problems"] != serde_json::json!([]));
     let report = Report::of(&pushbell);

@@ -1,14 +1,14 @@
-//! The way to us: every wrong `public_url`, made for real on loopback.
+//! Reachability: every wrong `public_url`, set up for real on loopback.
 
 use crate::{
     report::Report,
     rig::{Desktop, DesktopOptions, Notifier, Pushbell, SOON, http, pushbell::PATH, wait_until},
-    servers::{Authority, Certificate, Manners, Server},
+    servers::{Authority, Behavior, Certificate, Server},
 };
 
 const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
 
-/// The doctor's report once the running app has this address.
+/// The doctor's report once the running app uses this address.
 #[track_caller]
 fn report(pushbell: &Pushbell, public_url: &str) -> Report {
     pushbell.configure(&format!("[server]\npublic_url = \"{public_url}\""));
@@ -27,19 +27,23 @@ fn whatever_stands_before_pushbell_is_told_apart() {
         report.has("fault", part, words);
     };
 
-    let good = Server::start(Manners::HandsOn(pushbell.port));
+    let good = Server::start(Behavior::Forwards(pushbell.port));
     let good = report(&pushbell, &format!("http://localhost:{}", good.port));
     good.faults(&[]);
     good.has("good", "pusher URL", &["comes back as it should"]);
 
-    check(&Server::start(Manners::Alters(pushbell.port)), "proxy", &["changes answers"]);
-    check(&Server::start(Manners::HandsHealthOn(pushbell.port)), "proxy", &["leads to Pushbell, but", PATH, "404"]);
-    check(&Server::start(Manners::HandsOn(http::free_port())), "proxy", &["502", "does not reach Pushbell", &ours]);
-    check(&Server::start(Manners::Says(404)), "proxy", &["something else than Pushbell", "404"]);
-    check(&Server::start(Manners::Says(401)), "proxy", &["sign-in"]);
-    check(&Server::start(Manners::Greets), "proxy", &["something else than Pushbell", &ours]);
-    check(&Server::start(Manners::Redirects), "proxy", &["308", "public_url = \"https://push.example.org\""]);
-    check(&Server::start(Manners::Hangs), "pusher URL", &["does not answer"]);
+    check(&Server::start(Behavior::AppendsToBody(pushbell.port)), "proxy", &["changes answers"]);
+    check(
+        &Server::start(Behavior::ForwardsHealthOnly(pushbell.port)),
+        "proxy",
+        &["leads to Pushbell, but", PATH, "404"],
+    );
+    check(&Server::start(Behavior::Forwards(http::free_port())), "proxy", &["502", "does not reach Pushbell", &ours]);
+    check(&Server::start(Behavior::AnswersStatus(404)), "proxy", &["something else than Pushbell", "404"]);
+    check(&Server::start(Behavior::AnswersStatus(401)), "proxy", &["sign-in"]);
+    check(&Server::start(Behavior::AnswersPage), "proxy", &["something else than Pushbell", &ours]);
+    check(&Server::start(Behavior::Redirects), "proxy", &["308", "public_url = \"https://push.example.org\""]);
+    check(&Server::start(Behavior::Hangs), "pusher URL", &["does not answer"]);
 
     let port = http::free_port();
     let refused = report(&pushbell, &format!("http://127.0.0.1:{port}"));
@@ -61,7 +65,7 @@ fn a_certificate_that_homeservers_would_not_trust_is_told() {
     pushbell.set_env("SSL_CERT_FILE", &file.display().to_string());
     let (names, valid) = (["localhost", "127.0.0.1"], (2020, 2090));
     let check = |certificate: &Certificate, words: Option<&[&str]>| {
-        let server = Server::start_tls(Manners::HandsOn(pushbell.port), certificate);
+        let server = Server::start_tls(Behavior::Forwards(pushbell.port), certificate);
         let report = report(&pushbell, &format!("https://localhost:{}", server.port));
         if let Some(words) = words {
             report.faults(&["certificate"]);
@@ -83,7 +87,7 @@ fn a_certificate_that_homeservers_would_not_trust_is_told() {
     let plain = report(&pushbell, &format!("https://localhost:{}", pushbell.port));
     plain.faults(&["certificate"]);
     plain.has("fault", "certificate", &["does not speak https", "server.tls"]);
-    let tls = Server::start_tls(Manners::HandsOn(pushbell.port), &other);
+    let tls = Server::start_tls(Behavior::Forwards(pushbell.port), &other);
     let tls = report(&pushbell, &format!("http://localhost:{}", tls.port));
     tls.faults(&["pusher URL"]);
     tls.has("fault", "pusher URL", &["breaks off", "https://"]);

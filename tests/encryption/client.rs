@@ -1,4 +1,4 @@
-//! Another client that encrypts: who writes to Alice, and Alice's own usual client.
+//! Another encrypting client: one that writes to Alice, or Alice's own other client.
 
 use std::{
     borrow::Cow,
@@ -36,21 +36,21 @@ use serde_json::{Value, json, value::to_raw_value};
 
 use crate::rig::{SOON, Synapse, bus::block_on, http as web, synapse::User, wait_for, wait_until};
 
-/// A signed-in client with keys, which lie in memory.
+/// A signed-in client with its keys in memory.
 pub(crate) struct Client {
     pub(crate) user: User,
     port: u16,
     olm: OlmMachine,
-    /// Whether it sends keys to verified sessions alone.
+    /// Whether it sends keys only to verified sessions.
     pub(crate) excludes_insecure_devices: bool,
-    /// Where its next sync begins.
+    /// The token at which its next sync starts.
     since: RefCell<Option<String>>,
-    /// What other devices have sent it.
+    /// To-device events from other devices.
     received: RefCell<Vec<Value>>,
 }
 
 impl Client {
-    /// A client of this user's session, whose keys are uploaded.
+    /// A client for this user's session; uploads its keys.
     pub(crate) fn new(synapse: &Synapse, user: &User) -> Self {
         let who = user.request(&Method::GET, "account/whoami", &Value::Null);
         let device = who["device_id"].as_str().unwrap();
@@ -68,7 +68,7 @@ impl Client {
         client
     }
 
-    /// Sends a request of the specification.
+    /// Sends a request of the client-server API.
     fn send<R>(&self, request: R) -> R::IncomingResponse
     where
         R: OutgoingRequest<PathBuilder = VersionHistory>,
@@ -128,7 +128,7 @@ impl Client {
         block_on(self.olm.mark_request_as_sent(&id, &sent)).unwrap();
     }
 
-    /// Encrypts an event for this user, and the messages that bring its key, if it has a new one.
+    /// Encrypts an event for this user. Also returns the to-device requests that share its room key, if the key is new.
     pub(crate) fn encrypt(
         &self,
         room: &str,
@@ -156,14 +156,14 @@ impl Client {
         (serde_json::from_str(encrypted.content.json().get()).unwrap(), keys)
     }
 
-    /// Brings the keys.
+    /// Sends the room keys.
     pub(crate) fn deliver(&self, keys: &[ToDeviceRequest]) {
         for key in keys {
             self.send_to_device(key);
         }
     }
 
-    /// Brings the keys to this client alone.
+    /// Sends the room keys to this client only.
     pub(crate) fn deliver_to(&self, keys: &[ToDeviceRequest], other: &Self) {
         for key in keys {
             let mut key = key.clone();
@@ -174,24 +174,24 @@ impl Client {
         }
     }
 
-    /// Sends an encrypted event, after its key; its id.
+    /// Sends the room key, then the encrypted event; returns the event ID.
     pub(crate) fn send_encrypted(&self, room: &str, to: &User, event_type: &str, content: &Value) -> String {
         let (ciphertext, keys) = self.encrypt(room, to, event_type, content);
         self.deliver(&keys);
         self.user.send_event(room, "m.room.encrypted", &ciphertext)
     }
 
-    /// Sends an encrypted message; its id.
+    /// Sends an encrypted message; returns its event ID.
     pub(crate) fn write(&self, room: &str, to: &User, text: &str) -> String {
         self.send_encrypted(room, to, "m.room.message", &json!({"msgtype": "m.text", "body": text}))
     }
 
-    /// The next message has another key.
+    /// Makes the next message use a new room key.
     pub(crate) fn rotate(&self, room: &str) {
         block_on(self.olm.discard_room_key(&RoomId::parse(room).unwrap())).unwrap();
     }
 
-    /// Takes in what was sent to it, and sends what is to be sent.
+    /// Syncs, processes what was received, and sends the resulting requests.
     pub(crate) fn sync(&self) {
         let since = self.since.borrow().as_ref().map(|since| format!("&since={since}")).unwrap_or_default();
         let answer = self.user.request(&Method::GET, &format!("sync?timeout=0{since}"), &Value::Null);
@@ -213,7 +213,7 @@ impl Client {
         self.upload();
     }
 
-    /// What an encrypted event of the room says.
+    /// Decrypts an event of the room.
     pub(crate) fn read(&self, room: &str, event: &Value) -> Value {
         let settings = DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
         let event = Raw::from_json(to_raw_value(event).unwrap());
@@ -230,8 +230,8 @@ impl Client {
         self.send_to_device(&message);
     }
 
-    /// Asks another of its user's sessions to verify itself.
-    pub(crate) fn ask_to_verify(&self, device: &str) -> VerificationRequest {
+    /// Requests verification of another session of the same user.
+    pub(crate) fn request_verification(&self, device: &str) -> VerificationRequest {
         self.query(&self.id());
         let device = block_on(self.olm.get_device(&self.id(), device.into(), None)).unwrap().unwrap();
         let (request, message) = device.request_verification();
@@ -239,8 +239,8 @@ impl Client {
         request
     }
 
-    /// The verification that another of its user's sessions asks for. It is not answered yet.
-    pub(crate) fn asked_to_verify(&self) -> VerificationRequest {
+    /// The verification request of another session of the same user, not answered yet.
+    pub(crate) fn verification_request(&self) -> VerificationRequest {
         wait_for("a verification is asked for", SOON, || {
             self.query(&self.id());
             self.sync();
@@ -249,7 +249,7 @@ impl Client {
         })
     }
 
-    /// Accepts what is to be accepted, until there are emoji.
+    /// Accepts the verification and exchanges keys until there are emoji.
     pub(crate) fn exchange_keys(&self, request: &VerificationRequest) -> Sas {
         if let Some(message) = request.accept() {
             self.send_verification(message);
@@ -265,7 +265,7 @@ impl Client {
         })
     }
 
-    /// Says that the emoji match, and signs the other session.
+    /// Confirms that the emoji match, and signs the other session.
     pub(crate) fn confirm(&self, sas: &Sas) {
         let (messages, signatures) = block_on(sas.confirm()).unwrap();
         for message in messages {
@@ -280,21 +280,21 @@ impl Client {
         });
     }
 
-    /// Whether another device has sent it something of this type.
+    /// Whether another device has sent a to-device event of this type.
     pub(crate) fn has_received(&self, event_type: &str) -> bool {
         self.sync();
         self.received.borrow().iter().any(|received| received["type"] == event_type)
     }
 
-    /// The secrets that other devices have asked it for.
+    /// The secrets that other devices have requested.
     pub(crate) fn secrets_asked_for(&self) -> Vec<String> {
         let received = self.received.borrow();
         let asked = received.iter().filter(|event| event["content"]["action"] == "request");
         asked.map(|event| event["content"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Asks another user's device to verify itself, as if one of that user's had asked.
-    pub(crate) fn ask_other_to_verify(&self, other: &Self, device: &str) {
+    /// Sends another user's device a verification request that claims to come from a device of that user.
+    pub(crate) fn request_verification_of_other(&self, other: &Self, device: &str) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let request = json!({
             "from_device": other.olm.device_id(), "methods": ["m.sas.v1"], "timestamp": u64::try_from(now).unwrap(),
@@ -304,18 +304,18 @@ impl Client {
         self.user.request(&Method::PUT, "sendToDevice/m.key.verification.request/forged", &messages);
     }
 
-    /// Ends a verification.
+    /// Cancels a verification.
     pub(crate) fn cancel(&self, request: &VerificationRequest) {
         self.send_verification(request.cancel().unwrap());
     }
 
-    /// Makes a key backup that nobody has signed, and whose key nobody else gets.
+    /// Creates a key backup that is not signed, whose key is shared with nobody.
     pub(crate) fn make_unsigned_backup(&self) {
         let info = BackupDecryptionKey::new().to_backup_info();
         self.user.request(&Method::POST, "room_keys/version", &serde_json::to_value(&info).unwrap());
     }
 
-    /// Makes a key backup for the account, whose key goes into its secret storage.
+    /// Creates a key backup for the account, with its key in secret storage.
     pub(crate) fn set_up_backup(&self, recovery_key: &str) {
         let key = BackupDecryptionKey::new();
         let mut info: RoomKeyBackupInfo = key.to_backup_info();
@@ -337,7 +337,7 @@ impl Client {
         block_on(self.olm.backup_machine().enable_backup_v1(public)).unwrap();
     }
 
-    /// Writes the keys that it has into the backup.
+    /// Uploads all room keys to the backup.
     pub(crate) fn back_up(&self) {
         let Some((id, request)) = block_on(self.olm.backup_machine().backup()).unwrap() else { return };
         let rooms = json!({"rooms": serde_json::to_value(&request.rooms).unwrap()});
@@ -361,7 +361,7 @@ impl Client {
         format!("user/{}/account_data/{}", encode(&self.user.id), encode(event_type))
     }
 
-    /// Sets up cross-signing and secret storage for the account, as a usual client does; the recovery key.
+    /// Sets up cross-signing and secret storage for the account, as ordinary clients do; returns the recovery key.
     pub(crate) fn set_up_identity(&self) -> String {
         self.set_up_identity_with(None)
     }

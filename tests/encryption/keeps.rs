@@ -1,4 +1,4 @@
-//! What is kept, where, and when it goes.
+//! What is stored, where, and when it is deleted.
 
 use std::{thread, time::Duration};
 
@@ -33,7 +33,7 @@ fn no_decrypted_text_is_on_the_disk_as_it_is() {
 fn kills_in_the_middle_of_syncs_lose_and_repeat_nothing() {
     const KILLS: usize = 25;
     let mut scene = Scene::signed_in();
-    // The library keeps a sender's first key in two steps: a kill between them costs that one.
+    // The library stores a sender's first key in two steps; a kill in between loses that key.
     let first = scene.bob.write(&scene.room, &scene.alice, "Before.");
     scene.says(&first, "Before.");
     let mut sent = Vec::new();
@@ -41,8 +41,7 @@ fn kills_in_the_middle_of_syncs_lose_and_repeat_nothing() {
         scene.bob.rotate(&scene.room);
         let text = format!("Number {number}.");
         sent.push((scene.bob.write(&scene.room, &scene.alice, &text), text));
-        // Its push has it sync. The time is what is tested: nothing tells from outside how far it is, so that it is
-        // killed a bit later each time.
+        // The push triggers a sync. Its progress is not visible from outside, so each round kills the app a bit later.
         thread::sleep(Duration::from_millis(4) * u32::try_from(number).unwrap());
         scene.pushbell.kill9();
         scene.pushbell.run();
@@ -141,7 +140,7 @@ fn an_older_copy_of_the_keys_ends_in_a_new_session() {
     scene.pushbell.terminate();
     run("cp", &[&keys, &copy]);
     scene.pushbell.run();
-    // Each new client that writes takes a one-time key, which another takes the place of.
+    // Each new client that writes consumes a one-time key, which is then replaced.
     let writes = |scene: &Scene| {
         let client = Client::new(&SYNAPSE, &scene.bob.user.sign_in_again());
         client.write(&scene.room, &scene.alice, "From another device.")

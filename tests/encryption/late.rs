@@ -1,4 +1,4 @@
-//! Keys that come late, in great numbers, or not at all.
+//! Room keys that arrive late, in great numbers, or never.
 
 use std::{
     thread,
@@ -13,7 +13,7 @@ use crate::{
     scene::{Scene, encryption},
 };
 
-/// Bob's next message, with a key of its own: the event, and what brings the key.
+/// Bob's next message with a room key of its own: the event ID, and a function that sends the key.
 fn message(scene: &Scene, text: &str) -> (String, impl Fn()) {
     scene.bob.rotate(&scene.room);
     let content = json!({"msgtype": "m.text", "body": text});
@@ -27,11 +27,11 @@ fn a_key_that_comes_within_two_seconds_shows_no_placeholder() {
     let scene = Scene::signed_in();
     let first = scene.bob.write(&scene.room, &scene.alice, "One.");
     scene.says(&first, "One.");
-    // Where the computer is busy, the placeholder may be in time: the next try is quicker.
+    // On a busy machine the placeholder may be shown first; the next attempt is faster.
     for _ in 0..3 {
         let (mark, begun) = (scene.mark(), Instant::now());
         let (event, deliver) = message(&scene, "A bit late.");
-        // The time is what is tested.
+        // The delay is what is tested.
         thread::sleep(Duration::from_millis(1200).saturating_sub(begun.elapsed()));
         deliver();
         scene.says(&event, "A bit late.");
@@ -49,14 +49,14 @@ fn a_key_that_comes_when_nobody_looks_any_more_is_found() {
     let begun = Instant::now();
     let (event, deliver) = message(&scene, "Far too late.");
     scene.line(&event, "it is listed", |line| line["body"] == "Encrypted message");
-    // The key is looked for so long.
+    // How long the key is waited for.
     thread::sleep(Duration::from_secs(11).saturating_sub(begun.elapsed()));
     let syncs = scene.syncs();
     never_within(Duration::from_secs(6), "it still looks", || scene.syncs() > syncs + 1);
     deliver();
     let next = scene.bob.write(&scene.room, &scene.alice, "The next.");
     scene.says(&next, "The next.");
-    // With the same sync.
+    // In the same sync.
     scene.says(&event, "Far too late.");
 }
 

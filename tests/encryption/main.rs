@@ -1,4 +1,4 @@
-//! Encrypted messages, with a real homeserver and other clients that encrypt.
+//! Encrypted messages, with a real homeserver and other encrypting clients.
 #![cfg(all(target_os = "linux", feature = "encryption"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![recursion_limit = "512"]
@@ -11,12 +11,12 @@ mod visit;
 
 mod calls;
 mod client;
-mod gate;
 mod keeps;
 mod late;
 mod outages;
 mod page;
 mod pictures;
+mod proxy;
 mod reads;
 mod refuses;
 mod rooms;

@@ -1,4 +1,4 @@
-//! The homeserver is slow, fails or is not there.
+//! The homeserver is slow, failing or unreachable.
 
 use std::time::Instant;
 
@@ -6,29 +6,29 @@ use serde_json::json;
 
 use crate::{
     client::Client,
-    gate::{Gate, Way},
+    proxy::{FaultyProxy, Mode},
     rig::{SOON, wait_until},
     scene::{SYNAPSE, Scene},
 };
 
 impl Scene {
-    /// Alice signs in by a way that can be cut.
-    pub(crate) fn behind_gate() -> (Self, Gate) {
-        let (gate, mut scene) = (Gate::before(SYNAPSE.port), Self::new());
-        scene.homeserver = format!("http://127.0.0.1:{}", gate.port);
-        (scene, gate)
+    /// Alice signs in through a proxy that can fail.
+    pub(crate) fn behind_faulty_proxy() -> (Self, FaultyProxy) {
+        let (proxy, mut scene) = (FaultyProxy::before(SYNAPSE.port), Self::new());
+        scene.homeserver = format!("http://127.0.0.1:{}", proxy.port);
+        (scene, proxy)
     }
 }
 
 #[test]
 fn nothing_is_lost_while_the_homeserver_does_not_answer() {
-    let (scene, gate) = Scene::behind_gate();
+    let (scene, proxy) = Scene::behind_faulty_proxy();
     scene.login(&[]);
     let known = scene.bob.write(&scene.room, &scene.alice, "Before.");
     scene.says(&known, "Before.");
-    for (number, way) in [Way::Fails("/"), Way::Hangs, Way::Cut].into_iter().enumerate() {
-        gate.set(way);
-        // With a known key nobody is asked.
+    for (number, mode) in [Mode::Fails("/"), Mode::Hangs, Mode::Cut].into_iter().enumerate() {
+        proxy.set(mode);
+        // With a known key no request is made.
         let known = format!("Known, {number}.");
         let event = scene.bob.write(&scene.room, &scene.alice, &known);
         scene.says(&event, &known);
@@ -40,9 +40,9 @@ fn nothing_is_lost_while_the_homeserver_does_not_answer() {
         let (mark, begun, event) = (scene.mark(), Instant::now(), format!("$unknown{number}"));
         scene.push_encrypted(&event, &scene.bob.user.id, &scene.room, &ciphertext);
         let took = begun.elapsed();
-        assert!(took < SOON / 2, "{way:?}: the push is answered after {took:?}");
+        assert!(took < SOON / 2, "{mode:?}: the push is answered after {took:?}");
         scene.popup(mark, "Encrypted message");
-        gate.set(Way::Open);
+        proxy.set(Mode::Open);
         scene.says(&event, &text);
         scene.popup(mark, &text);
     }
@@ -50,7 +50,7 @@ fn nothing_is_lost_while_the_homeserver_does_not_answer() {
 
 #[test]
 fn a_backup_that_cannot_be_asked_about_counts_as_it_was() {
-    let (mut scene, gate) = Scene::behind_gate();
+    let (mut scene, proxy) = Scene::behind_faulty_proxy();
     let usual = Client::new(&SYNAPSE, &scene.alice);
     let recovery_key = usual.set_up_identity();
     usual.set_up_backup(&recovery_key);
@@ -59,20 +59,20 @@ fn a_backup_that_cannot_be_asked_about_counts_as_it_was() {
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key"), "--with-backup"]);
     scene.account("the backup is used", |account| account["key_backup"] == true);
     let not_asked = |scene: &Scene| scene.pushbell.log().matches("whether the key backup is still the same").count();
-    gate.set(Way::Fails("/room_keys/version"));
+    proxy.set(Mode::Fails("/room_keys/version"));
     let (mark, before) = (scene.mark(), not_asked(&scene));
     let event = scene.bob.write(&scene.room, &scene.alice, "Read without it.");
     scene.says(&event, "Read without it.");
     wait_until("it was asked in vain", SOON, || not_asked(&scene) > before + 1);
     assert_eq!(scene.account("it is known", |account| account["verified"] == true)["key_backup"], true);
 
-    // It is replaced meanwhile, which is seen as soon as it can be.
+    // The backup is replaced in the meantime, which is noticed as soon as possible.
     usual.set_up_backup(&recovery_key);
-    gate.set(Way::Open);
+    proxy.set(Mode::Open);
     scene.popup(mark, "The key backup was reset");
     scene.account("the backup is no longer used", |account| account["key_backup"] == false);
-    // What is known stays known without the homeserver, also at the next start.
-    gate.set(Way::Fails("/room_keys/version"));
+    // What is known stays known without the homeserver, also after a restart.
+    proxy.set(Mode::Fails("/room_keys/version"));
     let before = not_asked(&scene);
     scene.pushbell.restart();
     wait_until("it was asked in vain", SOON, || not_asked(&scene) > before);

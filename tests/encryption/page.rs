@@ -1,4 +1,4 @@
-//! The session becomes a verified one at the page.
+//! Verifying the session on the page.
 
 use hyper::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
     visit::Visit,
 };
 
-/// Answers the question that has these words, once it is asked.
+/// Answers the question that contains this text, once it is asked.
 #[track_caller]
 fn answer(visit: &Visit, question: &str, answer: &str) {
     let number = wait_for(question, SOON, || {
@@ -60,7 +60,7 @@ fn emoji_are_compared_from_health() {
     visit.post("/health/do", &[("do", "verify"), ("account", &scene.alice.id)]);
     answer(&visit, "Compare emoji with another session", "yes");
     shows(&visit, "accept in one of them");
-    let sas = usual.exchange_keys(&usual.asked_to_verify());
+    let sas = usual.exchange_keys(&usual.verification_request());
     let page = shows(&visit, "Do they match?");
     for emoji in sas.emoji().unwrap() {
         assert!(page.contains(emoji.symbol) && page.contains(emoji.description), "{page}");
@@ -72,7 +72,7 @@ fn emoji_are_compared_from_health() {
     let account = scene.account("it is verified", |account| account["verified"] == true);
     assert_eq!(account["key_backup"], json!(null));
 
-    // Signed out elsewhere, it can be signed in again from there.
+    // Signed out from another client, it can be signed in again on the page.
     let auth = json!({"type": "m.login.password", "password": "secret",
         "identifier": {"type": "m.id.user", "user": scene.alice.id}});
     let device = scene.own_device();

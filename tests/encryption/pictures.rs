@@ -1,4 +1,4 @@
-//! The README's pictures, if they are wanted (`PUSHBELL_PICTURES=docs/images`): messages of encrypted rooms on a desktop.
+//! The README's pictures of encrypted messages on a desktop, if they are requested (`PUSHBELL_PICTURES=docs/images`).
 
 use std::path::PathBuf;
 
@@ -12,17 +12,17 @@ use crate::{
 };
 
 const SIZE: (u32, u32) = (880, 560);
-/// The right part of the screen has all of it.
+/// The right part of the screen contains everything.
 const WIDTH: u32 = 510;
-/// Where the mouse is out of the way: its arrow is part of the screen.
-const ASIDE: (u32, u32) = (10, 200);
+/// Pointer position outside of the picture: screenshots include the pointer.
+const POINTER_ASIDE: (u32, u32) = (10, 200);
 
 fn save(image: &Pixmap, path: PathBuf) {
     let part = screen::cut(image, (SIZE.0 - WIDTH, 0, WIDTH, SIZE.1));
     screen::with_wallpaper(&part).save_png(path).unwrap();
 }
 
-/// Somebody in an encrypted room with Alice, of this name if it has one.
+/// A user in an encrypted room with Alice. The room has this name, if any.
 fn joined(scene: &Scene, name: &str, room_name: Option<&str>) -> (Client, String) {
     let user = SYNAPSE.register(&name.to_lowercase().replace(' ', "-"), name);
     let mut options =
@@ -47,7 +47,7 @@ fn the_readme_has_pictures_of_encrypted_rooms() {
     });
     let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
     let scene = Scene::on(&SYNAPSE, desktop, pushbell);
-    scene.desktop.point(ASIDE.0, ASIDE.1);
+    scene.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     let (grace, of_grace) = joined(&scene, "Grace", None);
     let (ada, kitchen) = joined(&scene, "Ada", Some("Kitchen"));
     let (tom, mission) = joined(&scene, "Major Tom", Some("Mission Control"));

@@ -1,4 +1,4 @@
-//! What comes encrypted is read.
+//! Reading encrypted events.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn a_message_with_a_new_key_is_read_and_sounds() {
     let event = scene.bob.write(&scene.room, &scene.alice, "Dinner is ready.");
     let popup = scene.popup(mark, "Dinner is ready.");
     assert_eq!(popup.summary, "Bob");
-    // On a busy computer the key may take longer than the popup waits.
+    // On a busy machine the key may take longer than the popup waits.
     let shown = scene.desktop.notifications().all_since(mark);
     let mut placeholders = shown.iter().filter(|other| other.body.contains("Encrypted"));
     assert!(placeholders.all(|other| other.id() == popup.replaces_id), "{shown:#?}");
@@ -28,7 +28,7 @@ fn a_message_with_a_known_key_is_read_without_a_sync() {
         scene.says(&event, text);
         scene.syncs() == syncs
     };
-    // The first message brings the key. Syncs that take what else there is may go on for a few messages more.
+    // The first message's key needs a sync. Syncs that fetch other things may continue for a few messages.
     let texts = ["One.", "Two.", "Three.", "Four.", "Five.", "Six."];
     assert!(texts.iter().any(reads_without_a_sync));
 }
@@ -72,7 +72,7 @@ fn an_edit_changes_its_message_and_a_reaction_pops_up_nothing() {
         "m.relates_to": {"rel_type": "m.replace", "event_id": event},
     });
     let mark = scene.mark();
-    // Synapse sees what is an edit, and pushes none.
+    // Synapse recognizes an edit and does not push it.
     scene.push_from_bob("$edit", "m.room.message", &edit);
     scene.says(&event, "At seven.");
     scene.popup(mark, "At seven.");
@@ -135,7 +135,7 @@ fn a_redaction_takes_a_decrypted_text_away() {
     let scene = Scene::signed_in();
     let event = scene.bob.write(&scene.room, &scene.alice, "Not for you.");
     scene.says(&event, "Not for you.");
-    // As a homeserver that notifies of redactions pushes them.
+    // As pushed by a homeserver that notifies of redactions.
     let body = json!({"notification": {
         "event_id": "$redaction", "room_id": scene.room, "type": "m.room.redaction", "sender": scene.bob.user.id,
         "content": {"redacts": event}, "devices": [scene.device()],

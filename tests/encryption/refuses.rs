@@ -1,4 +1,4 @@
-//! What is forged, repeated or malformed is not read, and asks for nothing.
+//! Forged, replayed and malformed events are not decrypted and cause no requests.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::{
     scene::Scene,
 };
 
-/// Bob's next message, encrypted and not sent, whose key has come.
+/// Bob's next message, encrypted but not sent; its key was sent.
 fn message(scene: &Scene, text: &str) -> Value {
     let content = json!({"msgtype": "m.text", "body": text});
     let (ciphertext, keys) = scene.bob.encrypt(&scene.room, &scene.alice, "m.room.message", &content);
@@ -75,7 +75,7 @@ fn cut_ciphertext_is_shown_as_such_and_causes_no_sync() {
         });
         scene.syncs() == syncs
     };
-    // Syncs that the first message began may go on meanwhile.
+    // Syncs that the first message caused may continue in the meantime.
     assert!((1..=5).any(|round| causes_no_sync(&round)));
     scene.popup(mark, "Encrypted message");
 }
@@ -94,7 +94,7 @@ fn a_thousand_unknown_sessions_cause_few_syncs() {
         }});
         assert_eq!(scene.pushbell.push(&body).0, 200);
     }
-    // One at a time and one each two seconds, and none after the keys are given up.
+    // One at a time, one every two seconds, and none after the keys are given up.
     never_within(Duration::from_secs(6), "there are more syncs", || {
         (scene.syncs() - syncs) as u64 > 4 + begun.elapsed().as_secs() / 2
     });

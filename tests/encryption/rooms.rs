@@ -1,4 +1,4 @@
-//! What single rooms notify of.
+//! Notification settings of single rooms.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -11,20 +11,20 @@ use crate::{
     scene::{SYNAPSE, Scene, encryption},
 };
 
-/// A homeserver that pushes every encrypted event, whatever the rules of its room (MSC4028).
+/// A homeserver that pushes every encrypted event, regardless of its room's rules (MSC4028).
 static PUSHES_ALL: LazyLock<Synapse> = LazyLock::new(|| {
     let experimental = "experimental_features: {msc4028_push_encrypted_events: true}\n";
     Synapse::start_with(|configuration, _port| configuration + experimental)
 });
 
-/// The account's own rules of this kind, without the homeserver's.
+/// The account's own push rules of this kind, without the homeserver's default rules.
 fn rules(scene: &Scene, kind: &str) -> Vec<Value> {
     let rules = scene.alice.request(&Method::GET, "pushrules/", &Value::Null);
     let rules = rules["global"][kind].as_array().unwrap().iter();
     rules.filter(|rule| rule["default"] == false).cloned().collect()
 }
 
-/// `pushbell room show` of the scene's room.
+/// `pushbell room show` for the scene's room.
 fn shown(scene: &Scene) -> Value {
     serde_json::from_str(&scene.pushbell.ok(&["room", "show", &scene.room, "--json"])).unwrap()
 }
@@ -51,7 +51,7 @@ fn a_room_is_found_and_set_as_clients_do() {
     assert_eq!((&line["name"], &line["notify"]), (&json!("Mission Control"), &json!("default")));
     assert!(scene.pushbell.ok(&["room", "list"]).contains("Mission Control"));
 
-    // By its name, in any case.
+    // By name, case-insensitively.
     scene.pushbell.ok(&["room", "set", "mission control", "--notify", "all"]);
     let [all] = rules(&scene, "room").try_into().unwrap();
     assert_eq!(all["rule_id"], room.as_str());
@@ -69,7 +69,7 @@ fn a_room_is_found_and_set_as_clients_do() {
     scene.pushbell.ok(&["room", "set", &room, "--notify", "default"]);
     assert_eq!((rules(&scene, "room").len(), rules(&scene, "override").len()), (0, 0));
 
-    // As another client mutes a room, of which nothing has come.
+    // As another client mutes a room; no event of it has arrived.
     let silent = scene.bob.user.create_room(&json!({"room_alias_name": "silent"}));
     assert_eq!(listed(&silent), None);
     let condition = json!({"kind": "event_match", "key": "room_id", "pattern": silent});
@@ -137,14 +137,14 @@ fn at_a_terminal_the_rule_of_ours_is_asked_about() {
         assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
         assert_eq!(rules(&scene, "override").len(), usize::from(is_set));
     }
-    // Nothing is asked where nothing is to be decided.
+    // Nothing is requested where there is nothing to decide.
     let arguments = ["room", "set", &scene.room, "--notify", "mentions", "--no-override"];
     let mut terminal = Terminal::run(env!("CARGO_BIN_EXE_pushbell"), &arguments, scene.pushbell.env());
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
     assert_eq!(rules(&scene, "override").len(), 0);
 }
 
-/// Nothing is shown of a message whose key has not come, which the history names; a mention is shown once it has.
+/// A message whose key is missing shows nothing but is listed in the history; a mention is shown once its key arrives.
 fn check_undecrypted(scene: &Scene) {
     let content = json!({"msgtype": "m.text", "body": "Alice, late!", "m.mentions": {"user_ids": [scene.alice.id]}});
     let (ciphertext, keys) = scene.bob.encrypt(&scene.room, &scene.alice, "m.room.message", &content);
@@ -165,7 +165,7 @@ fn check_undecrypted(scene: &Scene) {
 fn what_a_homeserver_pushes_undecrypted_shows_nothing() {
     let scene = Scene::signed_in_at(&PUSHES_ALL);
     check_undecrypted(&scene);
-    // No rule of ours is needed there.
+    // No push rule of ours is needed with that homeserver.
     let said = scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     assert_eq!((said.lines().count(), shown(&scene)["every_encrypted"].as_str()), (1, Some("homeserver")), "{said}");
     assert_eq!(rules(&scene, "override").len(), 0);
@@ -185,7 +185,7 @@ fn what_our_rule_has_pushed_undecrypted_shows_nothing() {
     check_undecrypted(&scene);
 }
 
-/// The history's line of the sender's next message in the room.
+/// The history's line for the sender's next message in the room.
 fn next_message(scene: &Scene, sender: &Client, room: &str, content: &Value) -> Value {
     let event = sender.send_encrypted(room, &scene.alice, "m.room.message", content);
     scene.line(&event, "it is read", |line| line["type"] == "m.room.message")
@@ -208,7 +208,7 @@ fn what_rules_need_is_asked_again_when_it_has_changed() {
         next_message(&scene, &carol, &scene.room, &hello)["sound"].is_null()
     });
 
-    // A rule is known, and another client removes it.
+    // A known rule is removed by another client.
     scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     scene.push_from_bob("$late", "m.room.message", &hello);
     let line = scene.says("$late", "Hello.");

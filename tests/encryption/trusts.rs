@@ -1,4 +1,4 @@
-//! The session becomes a verified one.
+//! Verifying the session.
 
 use std::{thread, time::Duration};
 
@@ -12,8 +12,8 @@ use crate::{
     scene::{SYNAPSE, Scene},
 };
 
-/// Waits until the app takes the popup back.
-fn is_taken_back(scene: &Scene, popup: &Notify) {
+/// Waits until the app withdraws the popup.
+fn is_withdrawn(scene: &Scene, popup: &Notify) {
     let closes = |traffic: &Traffic| (*traffic == Traffic::CloseNotification(popup.id())).then_some(());
     scene.desktop.notifications().wait("the popup is taken back", SOON, closes);
 }
@@ -21,8 +21,8 @@ fn is_taken_back(scene: &Scene, popup: &Notify) {
 #[test]
 fn a_recovery_key_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let (_, recovery_key) = strict(&mut scene);
-    let _stays = scene.takes_texts();
+    let (_, recovery_key) = verified_only(&mut scene);
+    let _stays = scene.use_reply_service();
     let mark = scene.mark();
     scene.login(&[]);
     let unverified = scene.account("it is not verified", |account| account["verified"] == false);
@@ -39,7 +39,7 @@ fn a_recovery_key_makes_the_session_a_verified_one() {
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
-    is_taken_back(&scene, &told);
+    is_withdrawn(&scene, &told);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
     assert!(!scene.on_disk("m.cross_signing.self_signing"));
@@ -55,8 +55,8 @@ fn a_login_verifies_with_a_recovery_key_from_a_file() {
     assert_eq!(scene.account("it is verified", |account| account["verified"] == true)["verified"], json!(true));
 }
 
-/// Alice's usual client, with an identity and Bob, who writes to verified sessions alone; and her recovery key.
-fn strict(scene: &mut Scene) -> (Client, String) {
+/// Alice's other client with a cross-signing identity, Bob sending only to verified sessions, and her recovery key.
+fn verified_only(scene: &mut Scene) -> (Client, String) {
     let usual = Client::new(&SYNAPSE, &scene.alice);
     let recovery_key = usual.set_up_identity();
     scene.bob.set_up_identity();
@@ -64,8 +64,8 @@ fn strict(scene: &mut Scene) -> (Client, String) {
     (usual, recovery_key)
 }
 
-/// Waits for the emoji on the terminal; whether they are those of the other side.
-fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
+/// Waits for the emoji on the terminal; returns whether they match the other side's.
+fn shows_same_emoji(terminal: &mut Terminal, sas: &Sas) {
     for emoji in sas.emoji().unwrap() {
         terminal.expect(&format!("{}  {}", emoji.symbol, emoji.description));
     }
@@ -75,7 +75,7 @@ fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
 #[test]
 fn comparing_emoji_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
     scene.login(&[]);
     let unread = scene.bob.write(&scene.room, &scene.alice, "Before.");
@@ -86,14 +86,14 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
     terminal.expect("Compare emoji with another session of yours that is at hand?");
     terminal.type_line("y");
     terminal.expect("accept in one of them");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("y");
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     terminal.expect("Read the account's key backup too");
-    // The machine wants the identity's keys as well by now.
+    // By now the crypto library also wants the keys of the identity.
     usual.sync();
     assert!(!usual.has_received("m.secret.request"));
     terminal.type_line("y");
@@ -115,14 +115,14 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
 #[test]
 fn emoji_that_differ_verify_nothing() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("Compare emoji");
     terminal.type_line("y");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("n");
     terminal.expect("the emoji did not match");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
@@ -136,12 +136,12 @@ fn emoji_that_differ_verify_nothing() {
 #[test]
 fn a_verification_that_is_refused_is_told() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("Compare emoji");
     terminal.type_line("y");
-    let request = usual.asked_to_verify();
+    let request = usual.verification_request();
     usual.cancel(&request);
     terminal.expect("it was cancelled in the other session");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
@@ -150,13 +150,13 @@ fn a_verification_that_is_refused_is_told() {
 #[test]
 fn a_request_of_another_session_is_told_and_answered() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
-    let _stays = scene.takes_texts();
+    let _stays = scene.use_reply_service();
     let saver = FakeScreenSaver::start(&scene.desktop, false);
     saver.set_locked(true);
-    // Nothing else has it look.
+    // Nothing else triggers a check.
     let is_quiet = || {
         let syncs = scene.syncs();
         thread::sleep(Duration::from_secs(5));
@@ -164,29 +164,29 @@ fn a_request_of_another_session_is_told_and_answered() {
     };
     wait_until("it no longer syncs", 2 * SOON, is_quiet);
     let mark = scene.mark();
-    let request = usual.ask_to_verify(&scene.own_device());
-    // It looks when somebody is there.
+    let request = usual.request_verification(&scene.own_device());
+    // It checks when the user is present.
     saver.set_locked(false);
     let popup = scene.popup(mark, "asks to verify Pushbell");
     assert!(popup.body.contains("pushbell verify"), "{popup:?}");
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("asks to verify this one");
     let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
+    shows_same_emoji(&mut terminal, &sas);
     terminal.type_line("y");
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
-    is_taken_back(&scene, &popup);
+    is_withdrawn(&scene, &popup);
 }
 
 #[test]
 fn a_command_sees_a_request_that_nothing_else_has_found() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
-    let request = usual.ask_to_verify(&scene.own_device());
+    let request = usual.request_verification(&scene.own_device());
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("asks to verify this one");
     assert!(!terminal.screen().contains("Compare emoji"), "{}", terminal.screen());
@@ -197,11 +197,11 @@ fn a_command_sees_a_request_that_nothing_else_has_found() {
 #[test]
 fn a_request_of_another_user_shows_nothing() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, _) = verified_only(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
     let mark = scene.mark();
-    scene.bob.ask_other_to_verify(&usual, &scene.own_device());
+    scene.bob.request_verification_of_other(&usual, &scene.own_device());
     scene.bob.excludes_insecure_devices = false;
     let event = scene.bob.write(&scene.room, &scene.alice, "Look.");
     scene.says(&event, "Look.");
@@ -214,7 +214,7 @@ fn a_request_of_another_user_shows_nothing() {
 #[test]
 fn keys_come_from_the_backup_once_its_key_is_given() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
     scene.login(&[]);
     let event = scene.bob.write(&scene.room, &scene.alice, "Only for the usual client.");
@@ -222,7 +222,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     usual.back_up();
     std::fs::write(scene.file("key"), &recovery_key).unwrap();
     scene.line(&event, "it is listed", |line| line["body"] == "Encrypted message");
-    // Verified alone, it does not have the backup's key.
+    // Verified only; it does not have the backup's key.
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     let unused = scene.account("it is verified", |account| account["verified"] == true);
     assert_eq!(unused["key_backup"], Value::Null);
@@ -230,7 +230,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     scene.account("the backup is used", |account| account["key_backup"] == true);
     scene.says(&event, "Only for the usual client.");
 
-    // One that comes later, whose key is in the backup alone.
+    // A later message whose key is only in the backup.
     scene.bob.rotate(&scene.room);
     let content = json!({"msgtype": "m.text", "body": "Later."});
     let (ciphertext, keys) = scene.bob.encrypt(&scene.room, &scene.alice, "m.room.message", &content);
@@ -242,7 +242,7 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     scene.says(&later, "Later.");
     scene.popup(mark, "Later.");
 
-    // The backup is replaced. What the message before has caused may still look at it, and see that at once.
+    // The backup is replaced. The previous message may still trigger a check and so notice it at once.
     let mark = scene.mark();
     usual.set_up_backup(&recovery_key);
     scene.bob.rotate(&scene.room);
@@ -257,9 +257,9 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
 #[test]
 fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
     let mut scene = Scene::new();
-    let (usual, recovery_key) = strict(&mut scene);
+    let (usual, recovery_key) = verified_only(&mut scene);
     usual.set_up_backup(&recovery_key);
-    // In its place, one of the homeserver's own.
+    // Replaced by one of the homeserver's own.
     Client::new(&SYNAPSE, &scene.alice.sign_in_again()).make_unsigned_backup();
     std::fs::write(scene.file("key"), &recovery_key).unwrap();
     scene.login(&[]);
@@ -273,7 +273,7 @@ fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
 #[test]
 fn what_is_missing_for_an_unverified_session_is_told_once() {
     let mut scene = Scene::new();
-    let _usual = strict(&mut scene);
+    let _usual = verified_only(&mut scene);
     let mark = scene.mark();
     scene.login(&[]);
     let popup = scene.popup(mark, "Not all encrypted messages can be read");
@@ -309,14 +309,14 @@ fn a_new_session_of_the_account_is_told_once() {
 #[test]
 fn a_reset_of_the_identity_is_told_and_mended() {
     let mut scene = Scene::new();
-    let (_, recovery_key) = strict(&mut scene);
+    let (_, recovery_key) = verified_only(&mut scene);
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.login(&["--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
     let mark = scene.mark();
     let other = Client::new(&SYNAPSE, &scene.alice.sign_in_again());
     std::fs::write(scene.file("key"), other.set_up_identity()).unwrap();
-    // Whatever comes encrypted has the session look.
+    // Any encrypted event triggers a check.
     scene.bob.excludes_insecure_devices = false;
     scene.bob.rotate(&scene.room);
     scene.bob.write(&scene.room, &scene.alice, "Look.");

@@ -1,4 +1,4 @@
-//! Replies that a person types into a real desktop's popups.
+//! Inline replies typed into a real desktop's popups.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::{
     scene::{SYNAPSE, Scene},
 };
 
-/// Where the mouse is out of the way: its arrow is part of the screen.
-const ASIDE: (u32, u32) = (10, 200);
+/// Pointer position outside of what is compared: screenshots include the pointer.
+const POINTER_ASIDE: (u32, u32) = (10, 200);
 
-/// Clicks on "Reply" in the one popup on the screen and types this.
+/// Clicks "Reply" in the only popup on the screen and types this text.
 fn type_reply(desktop: &Desktop, bare: &Pixmap, text: &str) {
     let shown = desktop.at_rest("the popup is on the screen", bare);
     let (x, y, width, height) = difference(bare, &shown).expect("it differs");
@@ -27,7 +27,7 @@ fn type_reply(desktop: &Desktop, bare: &Pixmap, text: &str) {
     desktop.type_text(text);
     desktop.at_rest("it has the text", &field);
     desktop.key("Return");
-    desktop.point(ASIDE.0, ASIDE.1);
+    desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
     wait_until("the popup is off the screen", SOON, || difference(bare, &desktop.screenshot()).is_none());
 }
 
@@ -41,8 +41,8 @@ fn a_reply_typed_into_plasma_is_read_in_a_plain_and_in_an_encrypted_room() {
     let scene = Scene::on(&SYNAPSE, desktop, pushbell);
     let login = scene.login(&[]);
     assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
-    scene.desktop.point(ASIDE.0, ASIDE.1);
-    // What Pushbell says of itself at first is in the way.
+    scene.desktop.point(POINTER_ASIDE.0, POINTER_ASIDE.1);
+    // The welcome popup would be in the way.
     scene.popup(0, "Pushbell is ready");
     let connection = scene.desktop.connect();
     wait_until("no popup is open", SOON, || {
@@ -52,7 +52,7 @@ fn a_reply_typed_into_plasma_is_read_in_a_plain_and_in_an_encrypted_room() {
         }
         open.is_empty()
     });
-    // They fade out: the screen is bare once it no longer changes.
+    // Popups fade out: the screen is empty once it no longer changes.
     let mut bare = scene.desktop.screenshot();
     wait_until("the screen is at rest", SOON, || {
         std::thread::sleep(Duration::from_secs(1));

@@ -1,9 +1,9 @@
-//! What HTTP allows, and what it does not.
+//! Valid and invalid HTTP framing.
 
 use pushbell::http::Limits;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Mood, PATH, Server, push, request};
+use crate::support::{Mode, PATH, Server, push, request};
 
 const KNOWN: &[&str] = &["alices-key"];
 
@@ -95,14 +95,14 @@ async fn http_1_0_and_connection_close_are_served_and_closed() {
 async fn a_client_that_has_said_all_it_will_say_gets_its_answers() {
     let server = Server::start().await;
     for requests in 1..=2 {
-        server.recording.set(Mood::Hangs);
+        server.recording.set(Mode::Hangs);
         let mut client = server.connect().await;
         client.send(&request("POST", PATH, &push(KNOWN)).repeat(requests)).await;
         client.stream.shutdown().await.unwrap();
         server.recording.has_begun(requests).await;
-        // By then the server has seen the end of what the first client sends.
+        // By then the server has received the end of what the first client sent.
         assert_eq!(server.push(&["stranger"]).await.status, 200);
-        server.recording.set(Mood::Works);
+        server.recording.set(Mode::Works);
         for _ in 0..requests {
             assert_eq!(client.answer().await.status, 200, "{requests}");
         }
@@ -153,7 +153,7 @@ async fn chunks_without_end_are_read_only_so_far() {
     while sent < 64 * 1024 * 1024 && client.stream.write_all(&chunk).await.is_ok() {
         sent += chunk.len();
     }
-    // The limit, what is discarded so that the answer arrives, and what both systems hold in their buffers.
+    // The limit, what is discarded so that the answer arrives, and the socket buffers on both sides.
     assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
     assert_eq!(server.push(KNOWN).await.status, 200);
     assert_eq!(server.recording.count(), 1);
@@ -169,10 +169,10 @@ async fn a_refusal_reaches_a_client_that_sends_on() {
     }
 }
 
-/// Sends that, and expects a 4xx in JSON or none of an answer, and the connection's end.
+/// Sends these bytes, and expects a 4xx in JSON or no answer, and the end of the connection.
 async fn refused(server: &Server, bytes: &[u8]) -> Option<u16> {
     let mut client = server.connect().await;
-    // The connection may be closed before all is sent.
+    // The connection may be closed before everything is sent.
     client.stream.write_all(bytes).await.ok();
     client.stream.shutdown().await.ok();
     let answer = client.try_answer("POST").await;

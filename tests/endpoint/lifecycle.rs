@@ -1,4 +1,4 @@
-//! Shutting down, and clients that leave.
+//! Shutting down, and clients that disconnect.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use pushbell::{
 };
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Mood, PATH, Recording, Server, accounts, push, request, serve, soon};
+use crate::support::{Client, Mode, PATH, Recording, Server, accounts, push, request, serve, soon};
 
 const KNOWN: &[&str] = &["alices-key"];
 
@@ -20,7 +20,7 @@ async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
     let mut idle = server.connect().await;
     assert_eq!(idle.ask("GET", "/health", b"").await.status, 200);
     let mut untouched = server.connect().await;
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     let mut busy = server.connect().await;
     busy.send(&request("POST", PATH, &push(KNOWN))).await;
     server.recording.has_begun(1).await;
@@ -30,7 +30,7 @@ async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     assert_eq!(idle.end().await, b"");
     assert_eq!(untouched.end().await, b"");
-    recording.set(Mood::Works);
+    recording.set(Mode::Works);
 
     let answer = busy.answer().await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
@@ -41,7 +41,7 @@ async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
 #[tokio::test]
 async fn shutting_down_does_not_wait_for_ever() {
     let server = Server::with(Limits { drain_time: Duration::from_millis(100), ..Limits::default() }).await;
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     let mut busy = server.connect().await;
     busy.send(&request("POST", PATH, &push(KNOWN))).await;
     server.recording.has_begun(1).await;
@@ -55,14 +55,14 @@ async fn shutting_down_does_not_wait_for_ever() {
 #[tokio::test]
 async fn what_a_client_sent_before_it_left_is_recorded() {
     let server = Server::start().await;
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     let mut client = server.connect().await;
     client.send(&request("POST", PATH, &push(KNOWN))).await;
     server.recording.has_begun(1).await;
     drop(client);
     assert_eq!(server.push(&["stranger"]).await.status, 200, "by now the server knows that it has left");
 
-    server.recording.set(Mood::Works);
+    server.recording.set(Mode::Works);
 
     server.recording.has_done(1).await;
     assert_eq!(server.recording.count(), 1);
@@ -79,7 +79,7 @@ async fn every_address_is_served() {
 
 #[tokio::test]
 async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such() {
-    let recording = Recording::new(Mood::Works);
+    let recording = Recording::new(Mode::Works);
     let intake = Intake::new(recording.clone(), accounts());
     let resume_window = ResumeWindow::default();
     let (address, _serving) = serve(&http::Server::new(intake, resume_window.clone(), Limits::default())).await;

@@ -1,16 +1,16 @@
-//! Who takes too long or too much.
+//! Time and size limits.
 
 use std::time::{Duration, Instant};
 
 use pushbell::http::Limits;
 use serde_json::json;
 
-use crate::support::{Client, Mood, PATH, Server, push, request, soon};
+use crate::support::{Client, Mode, PATH, Server, push, request, soon};
 
 const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
 
-/// What comes before the end of a connection that was sent this, and how long that took.
+/// Sends these bytes; returns everything received until the end of the connection, and how long that took.
 async fn end_after(server: &Server, bytes: &[u8]) -> (Vec<u8>, Duration) {
     let mut client = server.connect().await;
     let start = Instant::now();
@@ -42,8 +42,8 @@ async fn a_body_that_does_not_come_is_cut_off() {
     assert_eq!(server.recording.count(), 0);
 }
 
-/// Sends that, and then a byte every now and then; how long until the connection's end.
-async fn dribbles(server: &Server, begun: &[u8]) -> Duration {
+/// Sends these bytes, and then one byte at a time; returns how long the connection lasted.
+async fn sends_slowly(server: &Server, begun: &[u8]) -> Duration {
     let mut client = server.connect().await;
     let start = Instant::now();
     client.send(begun).await;
@@ -64,11 +64,11 @@ async fn dribbles(server: &Server, begun: &[u8]) -> Duration {
 #[tokio::test]
 async fn what_dribbles_gets_no_more_time_for_each_byte() {
     let server = Server::with(Limits { idle_time: SHORT, body_time: 2 * SHORT, ..Limits::default() }).await;
-    assert!(dribbles(&server, b"").await >= SHORT);
+    assert!(sends_slowly(&server, b"").await >= SHORT);
     let whole = request("POST", PATH, &vec![b' '; 500_000]);
-    assert!(dribbles(&server, &whole[..200]).await >= 2 * SHORT);
+    assert!(sends_slowly(&server, &whole[..200]).await >= 2 * SHORT);
     let chunked = format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\nTransfer-Encoding: chunked\r\n\r\n7ffff\r\n");
-    assert!(dribbles(&server, chunked.as_bytes()).await >= 2 * SHORT);
+    assert!(sends_slowly(&server, chunked.as_bytes()).await >= 2 * SHORT);
     assert_eq!(server.push(KNOWN).await.status, 200);
 }
 
@@ -100,14 +100,14 @@ async fn a_client_that_does_not_take_its_answer_is_cut_off() {
 #[tokio::test]
 async fn a_recorder_that_hangs_is_answered_for_with_503() {
     let server = Server::with(Limits { record_time: SHORT, ..Limits::default() }).await;
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     let mut client = server.connect().await;
 
     let answer = client.ask("POST", PATH, &push(KNOWN)).await;
     assert_eq!((answer.status, answer.errcode()), (503, "M_UNKNOWN"));
     assert_eq!(client.ask("GET", "/health", b"").await.status, 503);
 
-    server.recording.set(Mood::Works);
+    server.recording.set(Mode::Works);
     server.recording.has_done(1).await;
     assert_eq!(client.ask("POST", PATH, &push(KNOWN)).await.json, json!({"rejected": []}), "the same connection");
 }
@@ -159,7 +159,7 @@ async fn unfinished_bodies_make_room_for_a_whole_one() {
     assert_eq!(stuck[0].end().await, b"");
 }
 
-/// A connection that comes from this address of the loopback network.
+/// A connection from this address of the loopback network.
 #[cfg(target_os = "linux")]
 async fn connect_from(source: [u8; 4], server: std::net::SocketAddr) -> Client {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -188,7 +188,7 @@ async fn a_flood_from_one_address_closes_no_fresh_connection_of_another() {
             open.push_back(connect_from(FLOOD, address).await);
             if open.len() > 2 * limits.connections {
                 open.pop_front();
-                // More than there is room for have come, and more come all the time.
+                // More connections than the limit have arrived, and more keep arriving.
                 if let Some(flooded) = flooded.take_if(|_| number >= 3_000) {
                     flooded.send(()).unwrap();
                 }

@@ -1,4 +1,4 @@
-//! The endpoint over real sockets: the contract's table, HTTP's odd ends, its limits and its life cycle.
+//! The endpoint over real sockets: the contract's table, HTTP edge cases, limits and shutdown.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The client that our own commands use.
+//! The HTTP client that our own commands use.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{Mood, PATH, PATIENCE, Server, push};
+use crate::support::{Mode, PATH, PATIENCE, Server, push};
 
 #[tokio::test]
 async fn it_posts_to_the_endpoint() {
@@ -27,7 +27,7 @@ async fn it_says_what_is_wrong() {
     assert_eq!((refused.host, refused.fault), (free.to_string(), TransportFault::Refused));
 
     let server = Server::start().await;
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     let timeout = Duration::from_millis(50);
     let slow = post("http", server.address, PATH, push(&["alices-key"]), timeout).await.unwrap_err();
     assert_eq!(slow.to_string(), format!("{}: no answer within 0.05 s", server.address));
@@ -45,7 +45,7 @@ async fn it_takes_no_answer_that_is_not_pushbells() {
             while !request.ends_with(b"{}") {
                 stream.read_buf(&mut request).await.unwrap();
             }
-            // It may not care for all of it.
+            // The client may not read all of it.
             stream.write_all(answer).await.ok();
         };
         tokio::join!(post("http", address, "/path", b"{}".to_vec(), PATIENCE), server).0

@@ -1,4 +1,5 @@
-//! An endpoint on a free port, a recorder that tells what it was given, and a client that checks every answer.
+//! An endpoint on a free port, a recorder that reports the pushes that it receives, and a client that checks every
+//! answer.
 
 use std::{
     fmt::Write as _,
@@ -27,46 +28,46 @@ use tokio::{
 };
 
 pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
-/// Longer than anything here takes on a busy machine, and shorter than any default limit of the endpoint.
+/// Longer than any step takes on a busy machine, and shorter than any default limit of the endpoint.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Fails the test when that takes too long.
+/// Awaits the future; fails the test when it takes too long.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("it takes too long")
 }
 
 /// What the recorder does with a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Mode {
     Works,
     Fails,
     Hangs,
 }
 
-/// Records as the inbox does: what has begun goes on elsewhere, whoever waits for it.
+/// Records as the inbox does: a recording that has begun continues even if its caller is gone.
 #[derive(Clone)]
 pub(crate) struct Recording {
-    mood: watch::Sender<Mood>,
+    mode: watch::Sender<Mode>,
     begun: watch::Sender<usize>,
     pub(crate) done: watch::Sender<usize>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
 }
 
 impl Recording {
-    pub(crate) fn new(mood: Mood) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         Self {
-            mood: watch::Sender::new(mood),
+            mode: watch::Sender::new(mode),
             begun: watch::Sender::new(0),
             done: watch::Sender::new(0),
             deliveries: Arc::default(),
         }
     }
 
-    pub(crate) fn set(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
-    /// Waits until so many pushes have come to the recorder.
+    /// Waits until the recorder has received this many pushes.
     pub(crate) async fn has_begun(&self, pushes: usize) {
         soon(self.begun.subscribe().wait_for(|begun| *begun >= pushes)).await.unwrap();
     }
@@ -79,16 +80,16 @@ impl Recording {
         self.deliveries.lock().unwrap().clone()
     }
 
-    /// How many pushes were recorded.
+    /// The number of recorded pushes.
     pub(crate) fn count(&self) -> usize {
         self.deliveries.lock().unwrap().len()
     }
 
-    async fn outcome(mood: &watch::Sender<Mood>) -> Result<(), InboxError> {
-        let settled = *mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await.unwrap();
+    async fn outcome(mode: &watch::Sender<Mode>) -> Result<(), InboxError> {
+        let settled = *mode.subscribe().wait_for(|mode| *mode != Mode::Hangs).await.unwrap();
         match settled {
-            Mood::Works => Ok(()),
-            Mood::Fails | Mood::Hangs => Err(InboxError::Unusable {
+            Mode::Works => Ok(()),
+            Mode::Fails | Mode::Hangs => Err(InboxError::Unusable {
                 path: "/home/somebody/pushbell.db".to_owned(),
                 reason: "/home/somebody/pushbell.db: database or disk is full".to_owned(),
             }),
@@ -101,7 +102,7 @@ impl Recorder for Recording {
         self.begun.send_modify(|begun| *begun += 1);
         let recording = self.clone();
         let elsewhere = tokio::spawn(async move {
-            Self::outcome(&recording.mood).await?;
+            Self::outcome(&recording.mode).await?;
             recording.deliveries.lock().unwrap().push(delivery);
             recording.done.send_modify(|done| *done += 1);
             Ok(())
@@ -110,7 +111,7 @@ impl Recorder for Recording {
     }
 
     fn check(&self) -> Outcome<'_> {
-        Box::pin(Self::outcome(&self.mood))
+        Box::pin(Self::outcome(&self.mode))
     }
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn accounts() -> Accounts {
     file.read().unwrap()
 }
 
-/// What reading accounts that are not there says.
+/// The error of reading a missing accounts file.
 pub(crate) fn unreadable() -> AccountsError {
     Accounts::read(Path::new("/nonexistent/accounts.toml")).unwrap_err()
 }
@@ -157,7 +158,7 @@ impl Server {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        let recording = Recording::new(Mood::Works);
+        let recording = Recording::new(Mode::Works);
         let intake = Intake::new(recording.clone(), accounts());
         let server = http::Server::new(intake.clone(), ResumeWindow::default(), limits);
         server.set_extra_paths(&["/push".to_owned()]);
@@ -169,7 +170,7 @@ impl Server {
         Client::connect(self.address).await
     }
 
-    /// The answer to one request on a connection of its own.
+    /// The answer to one request on a new connection.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let mut client = self.connect().await;
         client.send(&request(method, path, body)).await;
@@ -180,13 +181,13 @@ impl Server {
         self.ask("POST", PATH, &push(pushkeys)).await
     }
 
-    /// Stops listening. The task ends when the connections have.
+    /// Stops listening. The task ends when all connections have ended.
     pub(crate) async fn stop(self) -> JoinHandle<()> {
         soon(self.serving.stop()).await
     }
 }
 
-/// Serves one more free port.
+/// Serves another free port.
 pub(crate) async fn serve(server: &http::Server) -> (SocketAddr, Serving) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (listener.local_addr().unwrap(), server.serve(listener))
@@ -209,7 +210,7 @@ pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     [request.as_bytes(), b"\r\n", body].concat()
 }
 
-/// An answer that keeps to what the contract says of every answer.
+/// An answer that satisfies what the contract requires of every answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -263,7 +264,7 @@ impl Client {
         soon(self.try_answer(method)).await.expect("the connection was closed before the answer")
     }
 
-    /// `None` when the connection ends without an answer.
+    /// Returns `None` when the connection ends without an answer.
     pub(crate) async fn try_answer(&mut self, method: &str) -> Option<Answer> {
         let head = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -297,7 +298,7 @@ impl Client {
         Some(answer)
     }
 
-    /// Reads to the connection's end: what came before it.
+    /// Reads until the connection ends; returns everything received.
     pub(crate) async fn end(&mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.read);
         // A connection that is reset has ended too.

@@ -3,7 +3,7 @@
 use pushbell::accounts::{Accounts, CountsScope};
 use serde_json::json;
 
-use crate::support::{Mood, PATH, Server, accounts, push, unreadable};
+use crate::support::{Mode, PATH, Server, accounts, push, unreadable};
 
 #[tokio::test]
 async fn a_push_for_a_known_account_is_recorded_and_answered_with_nothing_rejected() {
@@ -73,7 +73,7 @@ async fn while_the_accounts_cannot_be_read_nobody_is_rejected() {
 #[tokio::test]
 async fn what_cannot_be_recorded_is_never_answered_with_200_nor_rejected() {
     let server = Server::start().await;
-    server.recording.set(Mood::Fails);
+    server.recording.set(Mode::Fails);
     for pushkeys in [&["alices-key"][..], &["stranger", "alices-key"]] {
         let answer = server.push(pushkeys).await;
         assert_eq!((answer.status, answer.errcode()), (503, "M_UNKNOWN"));
@@ -85,7 +85,7 @@ async fn what_cannot_be_recorded_is_never_answered_with_200_nor_rejected() {
     assert_eq!(health.status, 503);
     assert!(health.json["reason"].as_str().unwrap().contains("disk is full"));
 
-    server.recording.set(Mood::Works);
+    server.recording.set(Mode::Works);
     assert_eq!(server.push(&["alices-key"]).await.status, 200);
     assert_eq!(server.ask("GET", "/health", b"").await.json, json!({"status": "ok"}));
 }
@@ -137,8 +137,8 @@ async fn each_path_has_its_method_and_other_paths_do_not_exist() {
 #[tokio::test]
 async fn a_head_request_for_health_is_answered_as_get_without_a_body() {
     let server = Server::start().await;
-    for mood in [Mood::Works, Mood::Fails] {
-        server.recording.set(mood);
+    for mode in [Mode::Works, Mode::Fails] {
+        server.recording.set(mode);
         let mut client = server.connect().await;
         let head = client.ask("HEAD", "/health", b"").await;
         // A body would be read as the beginning of this answer.

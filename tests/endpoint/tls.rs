@@ -31,13 +31,13 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{Client, Mood, PATH, PATIENCE, Server, push, request, serve, soon};
+use crate::support::{Client, Mode, PATH, PATIENCE, Server, push, request, serve, soon};
 
 const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
 const HOST: &str = "push.example.org";
 
-/// Who vouches for certificates.
+/// A certificate authority.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -47,7 +47,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A new certificate for this host, in force.
+    /// Installs a new certificate for this host.
     fn certify(&self, tls: &Tls, host: &str) {
         let params = CertificateParams::new([host.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -85,7 +85,7 @@ fn name(host: &str) -> ServerName<'static> {
     ServerName::try_from(host.to_owned()).unwrap()
 }
 
-/// A server with a certificate for [`HOST`].
+/// A TLS server with a certificate for [`HOST`].
 async fn secure(limits: Limits) -> (Server, Tls, Authority) {
     let (server, tls, authority) = (Server::with(limits).await, Tls::new().unwrap(), Authority::new());
     authority.certify(&tls, HOST);
@@ -93,7 +93,7 @@ async fn secure(limits: Limits) -> (Server, Tls, Authority) {
     (server, tls, authority)
 }
 
-/// A push over the connection; whether it was taken.
+/// Sends a push over the connection; returns whether it was accepted.
 async fn pushes(stream: &mut TlsStream<TcpStream>) -> bool {
     let asked = async {
         stream.write_all(&request("POST", PATH, &push(KNOWN))).await?;
@@ -104,8 +104,8 @@ async fn pushes(stream: &mut TlsStream<TcpStream>) -> bool {
     soon(asked).await.unwrap_or(false)
 }
 
-/// What a client that speaks no TLS gets back for this.
-async fn told(server: &Server, bytes: &[u8]) -> String {
+/// The answer to a client that sends these bytes without TLS.
+async fn answer_without_tls(server: &Server, bytes: &[u8]) -> String {
     let mut client = server.connect().await;
     client.send(bytes).await;
     String::from_utf8_lossy(&client.end().await).into_owned()
@@ -163,7 +163,7 @@ async fn without_a_certificate_nobody_is_served() {
     let server = Server::start().await;
     server.http.set_tls(Some(Tls::new().unwrap()));
     assert!(Authority::new().connect(server.address, HOST).await.is_err());
-    assert!(told(&server, &request("POST", PATH, &push(KNOWN))).await.starts_with("HTTP/1.1 400 "));
+    assert!(answer_without_tls(&server, &request("POST", PATH, &push(KNOWN))).await.starts_with("HTTP/1.1 400 "));
     assert_eq!(server.recording.count(), 0);
 }
 
@@ -178,16 +178,16 @@ async fn plain_http_is_told_what_is_spoken_here() {
         assert_eq!(client.end().await, b"");
     }
     let large = request("POST", PATH, &vec![b' '; 2 * 1024 * 1024]);
-    assert!(told(&server, &large).await.starts_with("HTTP/1.1 400 "), "though it sends on");
+    assert!(answer_without_tls(&server, &large).await.starts_with("HTTP/1.1 400 "), "though it sends on");
     assert_eq!(server.recording.count(), 0);
 }
 
 #[tokio::test]
 async fn what_is_no_handshake_ends_the_connection() {
     let (server, _, authority) = secure(Limits::default()).await;
-    told(&server, b"\x16\x03\x01\x00\x05hello and more").await;
-    told(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
-    // A hello of 16 MiB that comes in records, as it may: memory would be held for it.
+    answer_without_tls(&server, b"\x16\x03\x01\x00\x05hello and more").await;
+    answer_without_tls(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
+    // A ClientHello of 16 MiB split over records, as TLS allows: it would be buffered in memory.
     let record =
         |content: &[u8]| [&[0x16, 3, 3], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat();
     let mut endless = record(&[&[1, 0xff, 0xff, 0xff][..], &[0; 4000]].concat());
@@ -195,7 +195,7 @@ async fn what_is_no_handshake_ends_the_connection() {
         endless.extend(record(&[0; 4000]));
     }
     let start = Instant::now();
-    told(&server, &endless).await;
+    answer_without_tls(&server, &endless).await;
     assert!(start.elapsed() < Limits::default().handshake_time, "it is not waited for");
     assert!(pushes(&mut authority.connect(server.address, HOST).await.unwrap()).await);
 }
@@ -240,7 +240,7 @@ async fn a_server_that_ends_does_not_wait_for_handshakes() {
     begun.send(b"\x16\x03\x01").await;
     let mut idle = authority.connect(server.address, HOST).await.unwrap();
     let mut in_progress = authority.connect(server.address, HOST).await.unwrap();
-    server.recording.set(Mood::Hangs);
+    server.recording.set(Mode::Hangs);
     in_progress.write_all(&request("POST", PATH, &push(KNOWN))).await.unwrap();
     server.recording.has_begun(1).await;
 
@@ -249,7 +249,7 @@ async fn a_server_that_ends_does_not_wait_for_handshakes() {
     let task = server.stop().await;
     begun.end().await;
     assert_eq!(soon(idle.read(&mut [0; 8])).await.unwrap(), 0, "and is told properly");
-    recording.set(Mood::Works);
+    recording.set(Mode::Works);
     let mut answer = Vec::new();
     soon(in_progress.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "a push in progress is answered");

@@ -1,4 +1,4 @@
-//! `accounts.toml` is missing, unreadable or damaged: no pushkey that may be known is ever rejected.
+//! `accounts.toml` is missing, unreadable or damaged: a pushkey that may be known is never rejected.
 
 use std::{
     fs::{self, File},
@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// The body for a pushkey that no account has.
-fn for_a_stranger(app: &App) -> Value {
+/// The body of a push for an unknown pushkey.
+fn for_unknown_pushkey(app: &App) -> Value {
     let stranger = Account { pushkey: "nobody's".to_owned(), ..app.account.clone() };
     address(&stranger, message("$stranger", "room"))
 }
@@ -31,7 +31,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
     let good = fs::read_to_string(&path).expect("the accounts are there");
     let known = address(&app.account, message("$known", "room"));
     let rejected = json!({"rejected": ["nobody's"]});
-    assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+    assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)), (200, rejected.clone()));
 
     for is_running in [true, false] {
         for (fault, text) in [("missing", None), ("damaged", Some("[[account]\nname = 1")), ("empty", Some(""))] {
@@ -49,10 +49,10 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             wait_until(&format!("it says that the accounts are {fault}"), crate::rig::SOON, || {
                 app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains("accounts"))
             });
-            let answer = app.pushbell.post(for_a_stranger(&app).to_string());
+            let answer = app.pushbell.post(for_unknown_pushkey(&app).to_string());
             assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{fault}");
             let answer = app.pushbell.post(known.to_string());
-            // Those that were known still are. After a start, nobody can tell.
+            // Known pushkeys remain known while the app runs; after a restart nobody can tell which are known.
             assert_eq!(answer.status, if is_running { 200 } else { 503 }, "{fault}: {answer:?}");
             assert!(!answer.body.contains(&app.account.pushkey), "{answer:?}");
             let problems = app.pushbell.status()["problems"].to_string();
@@ -63,7 +63,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             fs::write(&path, &good).expect("it is ours");
             wait_until("the accounts are read again", crate::rig::SOON, || app.pushbell.is_healthy());
             assert_eq!(app.pushbell.push(&known), (200, json!({"rejected": []})), "{fault}");
-            assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+            assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)), (200, rejected.clone()));
         }
     }
 }
@@ -79,7 +79,7 @@ fn what_changes_while_it_starts_is_taken_up() {
     fs::copy(&path, &with_added).expect("it is ours");
     app.pushbell.ok(&["account", "remove", "added"]);
     let without = fs::read_to_string(&path).expect("the accounts are there");
-    // A pipe shows when the accounts are read, and holds the start up meanwhile.
+    // A FIFO shows when the accounts are read, and blocks the start until then.
     fs::remove_file(&path).expect("it is ours");
     assert!(Command::new("mkfifo").arg(&path).status().expect("it is installed").success());
 
@@ -121,13 +121,13 @@ fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
             app.pushbell.health().is_ok_and(|answer| answer.status == 503) && app.pushbell.push(&known).0 == 503
         });
         app.pushbell.notify(&other, message(&format!("$other {is_running}"), "room"));
-        assert_eq!(app.pushbell.push(&for_a_stranger(&app)).0, 503);
+        assert_eq!(app.pushbell.push(&for_unknown_pushkey(&app)).0, 503);
         let problems = app.pushbell.status()["problems"].to_string();
         assert!(problems.contains("accounts.toml") && problems.contains("--accept"), "{problems}");
         let doctor = app.pushbell.command(&["doctor"]);
         assert!(doctor.code == 1 && doctor.stdout.contains("account list --accept"), "{doctor:#?}");
 
-        // Any command that writes accounts accepts them, and so does one that says so.
+        // Any command that writes accounts accepts the current file, and so does `account list --accept`.
         if is_running {
             app.pushbell.ok(&["account", "list", "--accept"]);
         } else {
@@ -170,7 +170,7 @@ fn a_killed_account_add_leaves_no_copy_of_the_pushkeys() {
         files.filter(|file| fs::read(file.path()).is_ok_and(|text| has_pushkey(&text))).count()
     };
     assert_eq!(copies(), 1);
-    // The system kills who writes more than 1 KiB into a file.
+    // The system kills a process that writes more than 1 KiB into a file.
     let limited = ["/bin/sh", "-c", r#"ulimit -f 2; exec "$0" "$@""#];
     let killed = app.pushbell.command_under(&limited, &["account", "add", "sixth"]);
     assert_eq!((killed.code, copies()), (-1, 2), "{killed:#?}");

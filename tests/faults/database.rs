@@ -1,4 +1,4 @@
-//! The database is locked, damaged, of another version.
+//! The database is locked, damaged or of another version.
 
 use std::{
     fs,
@@ -14,24 +14,24 @@ use crate::{
     rig::{SOON, never_within, pushbell::address, wait_until},
 };
 
-/// A push now is answered with 503 and told to come again, and nothing is rejected.
+/// Checks that a push is answered with a retryable 503, and that nothing is rejected.
 #[track_caller]
-pub(crate) fn is_put_off(app: &App, event: &str) {
+pub(crate) fn is_refused_for_now(app: &App, event: &str) {
     let answer = app.pushbell.post(address(&app.account, message(event, "room")).to_string());
     assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{answer:?}");
     assert_eq!(answer.json()["errcode"], "M_UNKNOWN");
     assert!(!answer.body.contains("rejected"), "{answer:?}");
 }
 
-/// It says itself that it cannot take pushes, and why.
+/// Checks that the app itself reports that it cannot accept pushes, and why.
 #[track_caller]
-pub(crate) fn is_ill(app: &App, why: &str) {
+pub(crate) fn is_unhealthy(app: &App, why: &str) {
     wait_until(&format!("/health says {why:?}"), SOON, || {
         app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains(why))
     });
 }
 
-/// It has recovered by itself, and takes what it put off.
+/// Checks that it has recovered by itself, and accepts what it refused before.
 #[track_caller]
 pub(crate) fn recovers(app: &App, event: &str) {
     wait_until("it is well again", SOON, || app.pushbell.is_healthy());
@@ -48,18 +48,18 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
         other
     };
     let other = locked(&app);
-    is_put_off(&app, "$locked");
-    is_ill(&app, "locked");
+    is_refused_for_now(&app, "$locked");
+    is_unhealthy(&app, "locked");
     drop(other);
     recovers(&app, "$locked");
 
-    // Also when it starts.
+    // Also at the start.
     app.pushbell.terminate();
     let other = locked(&app);
     other.execute_batch("COMMIT; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
     app.pushbell.launch(&["run"]);
-    is_ill(&app, "locked");
-    is_put_off(&app, "$at start");
+    is_unhealthy(&app, "locked");
+    is_refused_for_now(&app, "$at start");
     drop(other);
     recovers(&app, "$at start");
     app.shows(0, "text $before\ntext $locked\ntext $at start");
@@ -74,7 +74,7 @@ fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
     let other = Connection::open(app.pushbell.database()).expect("the database is there");
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
     app.pushbell.launch(&["run"]);
-    is_ill(&app, "locked");
+    is_unhealthy(&app, "locked");
     drop(other);
     recovers(&app, "$paused");
     app.pushbell.wait_for_status("it is paused", |status| status["paused_until"].is_string());
@@ -84,14 +84,14 @@ fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
     app.shows(0, "text $paused");
 }
 
-/// What was kept aside.
-fn kept_aside(app: &App) -> Vec<PathBuf> {
+/// The files that were set aside.
+fn set_aside(app: &App) -> Vec<PathBuf> {
     let entries = fs::read_dir(app.pushbell.data_directory()).expect("it is there");
     let paths = entries.map(|entry| entry.expect("it is readable").path());
     paths.filter(|path| path.display().to_string().contains("pushbell.db.damaged-")).collect()
 }
 
-/// Garbage over all pages but the first, or over the first.
+/// Overwrites the first page, or all pages but the first, with garbage.
 fn damage(database: &Path, first: bool) {
     let file = fs::File::options().write(true).open(database).expect("it is ours");
     let length = file.metadata().expect("it is open").size();
@@ -114,7 +114,7 @@ fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
             let other = Connection::open(&database).expect("it is there");
             other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody reads");
             damage(&database, first);
-            // The app has to read it anew.
+            // Forces the app to read it again.
             other.pragma_update(None, "application_id", 1).expect("the first page is whole");
         } else {
             app.pushbell.terminate();
@@ -139,9 +139,9 @@ fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
         assert_eq!(last.1, r#"{"rejected":[]}"#);
         assert!(put_off.iter().all(|(status, body)| *status == 503 && !body.contains("rejected")), "{answers:?}");
 
-        // The person is told: popup, status and log.
+        // The user is told: popup, status and log.
         let told = app.titled(0, "The inbox was damaged");
-        let kept = kept_aside(&app);
+        let kept = set_aside(&app);
         let kept = kept.iter().find(|path| !path.display().to_string().ends_with("-wal")).expect("it is kept aside");
         let name = kept.file_name().expect("it has a name").to_str().expect("it is UTF-8");
         assert!(told.body.contains(name), "{}", told.body);
@@ -153,10 +153,10 @@ fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
         app.shows(0, "text $new");
         assert_eq!(recorded(&database), ["$new"]);
         assert_eq!(integrity(&database), "ok");
-        // It is over: nothing more is put aside, and a restart goes on with the new one.
+        // Nothing more is set aside, and a restart uses the new database.
         app.pushbell.restart();
         assert_eq!(app.pushbell.history().len(), 1);
-        assert_eq!(kept_aside(&app).iter().filter(|path| !path.display().to_string().ends_with("-wal")).count(), 1);
+        assert_eq!(set_aside(&app).iter().filter(|path| !path.display().to_string().ends_with("-wal")).count(), 1);
     }
 }
 
@@ -175,7 +175,7 @@ fn a_newer_database_is_refused_and_not_harmed() {
     let said = app.pushbell.app().stderr();
     assert!(said.contains("version 99") && said.contains("newer Pushbell"), "{said}");
     assert_eq!(fs::read(&database).expect("it is there"), before);
-    assert!(kept_aside(&app).is_empty());
+    assert!(set_aside(&app).is_empty());
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn history_is_pruned_while_the_app_serves() {
     let other = Connection::open(app.pushbell.database()).expect("it is there");
     other.busy_timeout(SOON).expect("it is open");
     other.execute("UPDATE notice SET received_at = received_at - ?1 WHERE id <= 15", [month]).expect("it is writable");
-    // A changed configuration prunes at once.
+    // A configuration change prunes at once.
     app.pushbell.configure("[history]\nkeep_days = 29");
     wait_until("old notices are listed no more", SOON, || app.pushbell.history().len() == 5);
     app.push(message("$15", "room"));

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    database::{is_ill, is_put_off, recovers},
+    database::{is_refused_for_now, is_unhealthy, recovers},
     load::{integrity, message, recorded},
 };
 use crate::{
@@ -11,13 +11,13 @@ use crate::{
     rig::{SOON, process::Part, pushbell::address, small_disk::SmallDisk, wait_until},
 };
 
-/// Runs the app with its data on the disk.
+/// Runs the app with its data on this disk.
 fn run_on(disk: &SmallDisk, app: &mut App) {
     let inside = disk.inside();
     app.pushbell.launch_under(&inside.iter().map(String::as_str).collect::<Vec<_>>(), &["run"]);
 }
 
-/// The events on it, of a sound database; the app does not run.
+/// The events in the database on the disk, which must be intact; the app must not be running.
 fn recorded_on(disk: &SmallDisk) -> Vec<String> {
     let (_directory, database) = disk.copy_of_database();
     assert_eq!(integrity(&database), "ok");
@@ -35,7 +35,7 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
     app.shows(0, "text $before");
     app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
     disk.fill();
-    // What there is room for is taken still: closing and opening the database makes some.
+    // Pushes that fit are still accepted: closing and reopening the database frees some space.
     let (mut taken, mut refused, mut number) = (Vec::new(), 0, 0);
     while refused < 20 {
         let event = format!("$full{number}");
@@ -53,8 +53,8 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
             }
         }
     }
-    is_put_off(&app, "$put off");
-    is_ill(&app, "full");
+    is_refused_for_now(&app, "$put off");
+    is_unhealthy(&app, "full");
     app.pushbell.wait_for_status("it says what is wrong", |status| status["problems"].to_string().contains("full"));
     disk.make_room();
     recovers(&app, "$put off");
@@ -62,12 +62,12 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
         !status["problems"].to_string().contains("full") && status["inbox"]["unshown"] == 0
     });
 
-    // Also when it starts.
+    // Also at the start.
     app.pushbell.terminate();
     disk.fill();
     run_on(&disk, &mut app);
-    is_ill(&app, "full");
-    is_put_off(&app, "$at start");
+    is_unhealthy(&app, "full");
+    is_refused_for_now(&app, "$at start");
     disk.make_room();
     recovers(&app, "$at start");
     app.pushbell.terminate();
@@ -88,7 +88,7 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     run_on(&disk, &mut app);
     wait_until("it answers", SOON, || app.pushbell.health().is_ok());
     assert_eq!(app.pushbell.health().map(|answer| answer.status), Ok(503));
-    is_put_off(&app, "$read-only");
+    is_refused_for_now(&app, "$read-only");
     let problems = app
         .pushbell
         .wait_for_status("it says what is wrong", |status| status["problems"].to_string().contains("inbox"));
@@ -109,16 +109,16 @@ fn a_write_or_a_sync_that_fails_puts_pushes_off_until_they_succeed() {
     {
         let before = format!("$before{number}");
         app.push(message(&before, "room"));
-        // A tracer that has the calls fail, for as long as it is attached.
+        // strace makes the system calls fail for as long as it is attached.
         let mut tracer = Command::new("strace");
         tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);
         tracer.arg("-e").arg(format!("trace={call}")).arg("-e").arg(format!("inject={call}:error={error}"));
         let mut tracer = Part::start(&format!("tracer{number}"), tracer, app.pushbell.env(), &app.pushbell.home());
         wait_until("the tracer is attached", SOON, || tracer.stderr().contains("attached"));
         let event = format!("$fails{number}");
-        is_put_off(&app, &event);
-        is_ill(&app, "full");
-        is_put_off(&app, &event);
+        is_refused_for_now(&app, &event);
+        is_unhealthy(&app, "full");
+        is_refused_for_now(&app, &event);
         tracer.signal(rustix::process::Signal::INT);
         tracer.wait(SOON);
         recovers(&app, &event);
@@ -143,7 +143,7 @@ fn what_could_not_be_synced_is_shown_when_its_retry_comes() {
     tracer.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]);
     let mut tracer = Part::start("tracer", tracer, app.pushbell.env(), &app.pushbell.home());
     wait_until("the tracer is attached", SOON, || tracer.stderr().contains("attached"));
-    is_put_off(&app, "$unsynced");
+    is_refused_for_now(&app, "$unsynced");
     tracer.signal(rustix::process::Signal::INT);
     tracer.wait(SOON);
     app.push(message("$unsynced", "room"));

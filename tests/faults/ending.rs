@@ -1,4 +1,4 @@
-//! The end: signals and Quit, with requests in flight.
+//! Ending by signals and by Quit, with requests in flight.
 
 use std::{
     io::{Read, Write},
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// With a tray, to see the icon go away.
+/// With a tray, to see the icon disappear.
 const TRAY: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Dunst), tray: Some(TrayHost::Xfce4Panel), ..DesktopOptions::BARE };
 
-/// A push of which all but the last byte has been sent.
+/// A push that was sent except for its last byte.
 struct Unfinished {
     stream: TcpStream,
     rest: Vec<u8>,
@@ -60,7 +60,7 @@ fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
         assert!(control.exists(), "{}", control.display());
         let event = format!("$in flight {end:?}");
         let push = Unfinished::begin(&app, &event);
-        // The app has begun to read it when it answers somebody who came later.
+        // The app has begun to read it once it answers a later request.
         assert!(app.pushbell.is_healthy());
         match end {
             Some(signal) => app.pushbell.app().signal(signal),
@@ -127,7 +127,7 @@ fn what_is_shown_while_it_ends_is_not_shown_again() {
     app.pushbell.run();
     app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
 
-    // Nothing can come any more once something later has.
+    // No popup of an earlier push can follow that of a later one.
     app.message("4", "room 4", "later");
     app.shows(mark, "later");
     for number in 1..=3 {

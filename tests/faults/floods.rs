@@ -1,4 +1,4 @@
-//! Ten thousand pushes as fast as they come.
+//! Ten thousand pushes at full speed.
 
 use std::{collections::BTreeSet, path::Path, thread, time::Duration};
 
@@ -26,7 +26,7 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds/default.ogg");
     let sound = recording.reference(&app.desktop, &file);
     let service = app.desktop.fake_notifier(&["body", "actions"]);
-    // A message in peace, so that the flood is no backlog.
+    // A message before the flood, so that the flood is not treated as a backlog.
     app.push(message("$before", "room before"));
     app.shows(0, "text $before");
     app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
@@ -45,7 +45,7 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
                     } else if number == PUSHES / 2 + 100 {
                         push["type"] = "m.call.invite".into();
                         push["content"] = json!({"call_id": "1", "lifetime": 60_000, "version": "1"});
-                        // It would ring on beneath the other sounds.
+                        // Its ring tone would overlap the other sounds.
                         push["devices"] = json!([{}]);
                         push["room_name"] = "calls".into();
                         push["room_id"] = "!calls".into();
@@ -62,8 +62,8 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
     assert_eq!((events.len(), events.iter().collect::<BTreeSet<_>>().len()), (PUSHES + 1, PUSHES + 1));
     app.counts(PUSHES as u64 + 1);
 
-    // The bounds are those of `controller::plan`: 8 rooms in a row and one more a second; a summary that changes once
-    // a second; 10 changes of popups in a row and four more a second; highlights and calls beside them.
+    // The bounds are those of `controller::plan`: 8 rooms in a row and one more per second; a summary that changes once
+    // a second; 10 popup changes in a row and four more per second; highlights and calls in addition.
     let popups = app.notifications().all_since(mark);
     let (first, last) = (popups[0].at, popups[popups.len() - 1].at);
     let seconds = usize::try_from((last - first).as_secs()).expect("a short while") + 1;
@@ -87,13 +87,13 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
     let summary = popups.iter().rev().find(|popup| popup.summary.contains(" rooms")).expect("there is a summary");
     assert!(summary.summary.contains("messages in"), "{}", summary.summary);
 
-    // A sound a second at most: one that waits for the last to end may be heard after the flood.
+    // At most one sound per second: one that waits for the previous to end may play after the flood.
     wait_until("it is silent", SOON, || recording.silence() > Duration::from_secs(2));
     let heard = recording.bursts_since(silence).len().div_ceil(sound.len());
     eprintln!("{heard} sounds");
     assert!((2..=seconds + 3).contains(&heard), "{heard} sounds in {seconds} s");
 
-    // A debug build takes more than a release.
+    // A debug build needs more than a release build.
     let memory = app.pushbell.app().peak_memory();
     eprintln!("{memory} MiB at most");
     assert!(memory < 30, "{memory} MiB");

@@ -1,4 +1,4 @@
-//! `kill -9` at any moment.
+//! `kill -9` at random moments.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +11,10 @@ use crate::{app::App, rig::DesktopOptions};
 
 const ROUNDS: u32 = 50;
 
-/// Moments by chance. Which they were is printed when the test fails.
-struct Chance(u64);
+/// Random delays. The seed is printed when the test fails.
+struct RandomDelays(u64);
 
-impl Chance {
+impl RandomDelays {
     fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let seed = u64::from(now.subsec_nanos()) | 1;
@@ -22,7 +22,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// Up to this many milliseconds.
+    /// A delay of up to this many milliseconds.
     fn milliseconds(&mut self, most: u64) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -37,7 +37,7 @@ fn whenever_it_is_killed_what_was_answered_is_kept_once_and_shown_once() {
     let service = app.desktop.fake_notifier(&["body"]);
     let database = app.pushbell.database();
     let load = Load::start(4, app.pushbell.port, &app.account, 6);
-    let mut chance = Chance::new();
+    let mut chance = RandomDelays::new();
     for round in 0..ROUNDS {
         thread::sleep(chance.milliseconds(250));
         let accepted = load.accepted();
@@ -71,7 +71,7 @@ fn a_popup_comes_again_only_if_it_was_killed_between_the_popup_and_its_record() 
     const ROUNDS: usize = 25;
     let mut app = App::start(DesktopOptions::BARE, "");
     let service = app.desktop.fake_notifier(&["body"]);
-    let mut chance = Chance::new();
+    let mut chance = RandomDelays::new();
     for round in 0..ROUNDS {
         for room in ["one", "two"] {
             app.push(message(&format!("${round}-{room}"), room));
@@ -82,7 +82,7 @@ fn a_popup_comes_again_only_if_it_was_killed_between_the_popup_and_its_record() 
         app.pushbell.run();
         app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
     }
-    // The text of a room's popup names its newest message.
+    // The text of a room's popup contains its newest message.
     let mut shown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for notify in app.notifications().all() {
         if matches!(notify.answer, Some(Ok(_)))

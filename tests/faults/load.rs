@@ -1,4 +1,4 @@
-//! Pushes from many senders at once, each sent again until it is accepted, as homeservers do.
+//! Pushes from many concurrent senders, each retried until it is accepted, as homeservers do.
 
 use std::{
     collections::BTreeSet,
@@ -28,53 +28,53 @@ pub(crate) fn message(event: &str, room: &str) -> Value {
     })
 }
 
-/// What senders know.
+/// State shared by the senders.
 #[derive(Default)]
-struct Ledger {
+struct Progress {
     accepted: Mutex<BTreeSet<String>>,
     next: AtomicU32,
     is_over: AtomicBool,
 }
 
-/// Senders that go on until they are stopped, whatever becomes of the app.
+/// Senders that continue until they are stopped, even if the app dies.
 pub(crate) struct Load {
-    ledger: Arc<Ledger>,
+    progress: Arc<Progress>,
     senders: Vec<JoinHandle<()>>,
 }
 
 impl Load {
     /// Starts senders of distinct messages in `rooms` rooms.
     pub(crate) fn start(senders: u32, port: u16, account: &Account, rooms: u32) -> Self {
-        let ledger = Arc::new(Ledger::default());
+        let progress = Arc::new(Progress::default());
         let senders = (0..senders)
             .map(|_| {
-                let (ledger, account) = (Arc::clone(&ledger), account.clone());
-                thread::spawn(move || send(&ledger, port, &account, rooms))
+                let (progress, account) = (Arc::clone(&progress), account.clone());
+                thread::spawn(move || send(&progress, port, &account, rooms))
             })
             .collect();
-        Self { ledger, senders }
+        Self { progress, senders }
     }
 
-    /// The events that were answered with 200 so far.
+    /// The events answered with 200 so far.
     pub(crate) fn accepted(&self) -> BTreeSet<String> {
-        self.ledger.accepted.lock().expect("no holder panics").clone()
+        self.progress.accepted.lock().expect("no holder panics").clone()
     }
 
-    /// Waits until all senders have got their last 200; every event there was.
+    /// Stops after every sender's current push is answered with 200; returns all events.
     pub(crate) fn stop(self) -> BTreeSet<String> {
-        self.ledger.is_over.store(true, Ordering::SeqCst);
+        self.progress.is_over.store(true, Ordering::SeqCst);
         for sender in self.senders {
             sender.join().expect("a sender does not fail");
         }
-        let accepted = self.ledger.accepted.lock().expect("no holder panics").clone();
-        assert_eq!(accepted.len(), self.ledger.next.load(Ordering::SeqCst) as usize);
+        let accepted = self.progress.accepted.lock().expect("no holder panics").clone();
+        assert_eq!(accepted.len(), self.progress.next.load(Ordering::SeqCst) as usize);
         accepted
     }
 }
 
-fn send(ledger: &Ledger, port: u16, account: &Account, rooms: u32) {
-    while !ledger.is_over.load(Ordering::SeqCst) {
-        let number = ledger.next.fetch_add(1, Ordering::SeqCst);
+fn send(progress: &Progress, port: u16, account: &Account, rooms: u32) {
+    while !progress.is_over.load(Ordering::SeqCst) {
+        let number = progress.next.fetch_add(1, Ordering::SeqCst);
         let event = format!("$event{number}");
         let body = address(account, message(&event, &format!("room {}", number % rooms))).to_string();
         loop {
@@ -84,15 +84,15 @@ fn send(ledger: &Ledger, port: u16, account: &Account, rooms: u32) {
                     break;
                 }
                 Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
-                // The app is not there.
+                // The app is not running.
                 Err(_) => thread::sleep(std::time::Duration::from_millis(5)),
             }
         }
-        ledger.accepted.lock().expect("no holder panics").insert(event);
+        progress.accepted.lock().expect("no holder panics").insert(event);
     }
 }
 
-/// The events in the database, in order, as another program reads it.
+/// The events in the database, in order, as read by another process.
 pub(crate) fn recorded(database: &Path) -> Vec<String> {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
     db.busy_timeout(crate::rig::SOON).expect("it is open");
@@ -100,7 +100,7 @@ pub(crate) fn recorded(database: &Path) -> Vec<String> {
     query.query_map([], |row| row.get(0)).expect("it is readable").map(|event| event.expect("a text")).collect()
 }
 
-/// What SQLite says about the database's soundness.
+/// The result of SQLite's integrity check.
 pub(crate) fn integrity(database: &Path) -> String {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
     db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is readable")

@@ -1,5 +1,5 @@
-//! The interface whose address is listened on appears later, goes away and comes back. The app runs in a network
-//! namespace of its own.
+//! The interface of the listening address appears later, goes away and comes back. The app runs in a network namespace
+//! of its own.
 
 use std::process::Command;
 
@@ -35,7 +35,7 @@ impl Network {
         command
     }
 
-    /// Runs a command inside; what it printed, if it succeeded.
+    /// Runs a command inside; its output, if it succeeded.
     fn run(&self, command: &[&str]) -> Result<String, String> {
         let inside = self.inside();
         let output = Command::new(&inside[0]).args(&inside[1..]).args(command).output().expect("nsenter starts");
@@ -48,7 +48,7 @@ impl Network {
         self.run(&command).unwrap_or_else(|error| panic!("ip {arguments}: {error}"));
     }
 
-    /// Posts a push from inside; the status line.
+    /// Posts a push from inside; returns the status line.
     fn push(&self, app: &App, event: &str) -> String {
         let body = address(&app.account, message(event, "room")).to_string();
         let script = r#"exec 3<>"/dev/tcp/$1/$2" && printf 'POST /_matrix/push/v1/notify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %s\r\n\r\n%s' "${#3}" "$3" >&3 && head -n 1 <&3"#;
@@ -75,7 +75,7 @@ fn an_address_that_appears_later_is_listened_on_then_and_may_go_and_come_back() 
     assert!(problems.contains(ADDRESS), "{problems}");
     app.titled(0, "Not all addresses can be listened on");
 
-    // As good as a card: an address is the computer's, whichever interface has it.
+    // As good as a network card: an address is local whichever interface has it.
     network.ip(&format!("address add {ADDRESS}/32 dev lo"));
     wait_until("it listens", SOON, || listens(&app));
     assert_eq!(app.pushbell.status()["problems"], serde_json::json!([]));
@@ -94,7 +94,7 @@ fn an_address_that_appears_later_is_listened_on_then_and_may_go_and_come_back() 
 fn an_address_of_several_that_is_missing_does_not_keep_the_others_from_serving() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
-    // A network for documentation: nobody has this address.
+    // A documentation network: nobody has this address.
     let port = app.pushbell.port;
     app.pushbell.configure(&format!("[server]\nlisten = [\"192.0.2.1:{port}\", \"127.0.0.1:{port}\"]"));
     app.pushbell.run();

@@ -67,11 +67,11 @@ fn a_badge_that_overtakes_its_event_loses_neither_the_number_nor_the_popup() {
     late["counts"] = json!({"unread": 4});
     app.push(late.clone());
     app.shows(0, "text $late");
-    // The numbers of whatever comes last count: nothing tells which of them is older.
+    // The counts of the latest arrival apply: nothing tells which of them is older.
     app.counts(4);
     app.unread(5);
     app.counts(5);
-    // A retry of the event with its old numbers changes nothing any more.
+    // A retry of the event with its old counts no longer changes anything.
     app.push(late);
     assert_eq!(app.pushbell.status()["unread"], 5);
 }

@@ -1,5 +1,5 @@
-//! No answer before its notice is synced: what a kill cannot prove, since a killed process leaves its writes to the
-//! kernel. The system calls of the whole process are read in their order.
+//! No answer before its notice is fsynced. A kill cannot prove this, since a killed process leaves its writes to the
+//! kernel; so the order of the process's system calls is checked.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, thread};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A system call: its text from the name on, and the lines of the trace between which it ran.
+/// A system call: its text from the name on, and its first and last line in the trace.
 #[derive(Debug)]
 struct Call {
     text: String,
@@ -24,7 +24,7 @@ struct Call {
     done: usize,
 }
 
-/// Reads what `strace -f` wrote. Calls that others interrupt come in two lines.
+/// Parses the output of `strace -f`. Calls interrupted by others span two lines.
 fn calls(trace: &str) -> Vec<Call> {
     let mut unfinished: BTreeMap<&str, (String, usize)> = BTreeMap::new();
     let mut calls = Vec::new();
@@ -49,7 +49,7 @@ impl Call {
         names.iter().any(|name| self.text.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')))
     }
 
-    /// The file or socket that it is about, as strace names it: `12<path>`.
+    /// The file or socket of the call, as strace names it: `12<path>`.
     fn file(&self) -> &str {
         let from = self.text.find('(').map_or(0, |at| at + 1);
         let rest = &self.text[from..];
@@ -65,7 +65,7 @@ fn push_all(pushbell: &Pushbell, account: &Account, events: &[String]) {
     });
 }
 
-/// Runs the app under a tracer that writes down all that it reads, writes and syncs.
+/// Runs the app under strace, recording its reads, writes and syncs.
 fn run_traced(app: &mut App) -> PathBuf {
     let trace = app.pushbell.home().join("trace");
     let calls = "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg,read,recvfrom,recvmsg";
@@ -126,7 +126,7 @@ fn no_push_is_answered_before_its_notice_is_synced() {
 fn what_a_kill_kept_from_being_synced_is_synced_before_its_retry_is_answered() {
     const EVENT: &str = "$killed-before-its-sync-";
     let mut app = App::start(DesktopOptions::BARE, "");
-    // Its sync is the first one from now on: that of a new log's head is over.
+    // From now on its sync comes first: that of the new write-ahead log's header is done.
     app.push(message("$first", "room"));
     let mut tracer = Command::new("strace");
     tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);

@@ -1,4 +1,4 @@
-//! Sleep, and a clock that jumps.
+//! Suspend, and a clock that jumps.
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ fn a_clock_that_jumps_a_day_loses_and_repeats_nothing() {
         assert!(app.pushbell.is_healthy());
     }
     app.pushbell.wait_for_status("all is shown", |status| status["inbox"]["unshown"] == 0);
-    // The call has rung for its time, as a person feels it, and was missed once.
+    // The call has rung for its real duration and was missed once.
     app.missed_calls(1);
     wait_until("it no longer rings", SOON, || rings(&app) == 0);
     let calls = app.notifications().all().iter().filter(|popup| popup.summary.contains("call")).count();

@@ -1,16 +1,16 @@
-//! Bodies of pushes that are hostile JSON, or none.
+//! Pushes whose bodies are hostile JSON or not JSON.
 
 use std::time::{Duration, Instant};
 
 use crate::{rig::http::Answer, stage::Stage};
 
-/// The reference gateway's limit, which is ours.
+/// The reference push gateway's limit, which is also ours.
 const MAX_BODY: usize = 512 * 1024;
 const DEPTH: usize = 100_000;
-/// Levels of objects: that deep, one more list as deep still fits beside them.
+/// Nesting depth of objects that leaves room for an array of the same depth.
 const OBJECTS: usize = 45_000;
-/// How long an answer may take: homeservers wait a minute, an attacker shall not buy more than a moment.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Time limit of an answer: homeservers wait a minute, and an attacker must not block for longer than a moment.
+const ANSWER_TIME_LIMIT: Duration = Duration::from_secs(5);
 
 fn arrays(depth: usize) -> String {
     format!("{}1{}", "[".repeat(depth), "]".repeat(depth))
@@ -23,11 +23,11 @@ fn objects(depth: usize) -> String {
 fn answer(stage: &Stage, body: impl Into<Vec<u8>>) -> Answer {
     let start = Instant::now();
     let answer = stage.app.post(body.into());
-    assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < ANSWER_TIME_LIMIT, "it took {:?}", start.elapsed());
     answer
 }
 
-/// A push with this in its `notification`, for the account.
+/// A push to the account with these fields in its `notification`.
 fn push(stage: &Stage, fields: &str) -> String {
     format!(r#"{{"notification":{{"type":"m.room.message",{fields},"devices":[{}]}}}}"#, stage.device())
 }
@@ -36,7 +36,7 @@ fn push(stage: &Stage, fields: &str) -> String {
 fn whatever_is_in_the_event_of_a_real_account_it_gets_its_200_and_a_popup_without_text() {
     let mut stage = Stage::set("");
     let (arrays, objects) = (arrays(DEPTH), objects(OBJECTS));
-    // So deep, and still short enough to be an event's.
+    // This deep, and still short enough for an event.
     let kept = "[".repeat(60_000) + "]".repeat(60_000).as_str();
     let rows: &[(&str, String)] = &[
         ("deep arrays", format!(r#"{{"body":{arrays}}}"#)),
@@ -65,7 +65,7 @@ fn whatever_is_in_the_event_of_a_real_account_it_gets_its_200_and_a_popup_withou
         assert_eq!((answer.status, &*answer.body), (200, r#"{"rejected":[]}"#), "{what}");
         let popup = stage.desktop.notifications().wait_for_notify(what, |popup| popup.summary == room);
         assert!(matches!(&*popup.body, "" | "New message"), "{what}: {popup:?}");
-        // One at a time, so that none is in a summary.
+        // One at a time, so that none is summarized.
         stage.app.ok(&["clear"]);
     }
 
@@ -127,7 +127,7 @@ fn lists_and_names_of_any_length_are_taken_or_refused_and_never_kept() {
         let devices = format!("{device},").repeat(count);
         format!(r#"{{"notification":{{"id":"$many","devices":[{devices}{}]}}}}"#, stage.device())
     };
-    // A million do not fit into what is read of a body; as many as do are looked at.
+    // A million exceed the body limit; as many as fit are processed.
     assert_eq!(answer(&stage, listed("{}", 1_000_000)).status, 413);
     for (device, size) in [("0", 2), ("{}", 3), ("[]", 3), (r#"{"app_id":"a","pushkey":"b"}"#, 29)] {
         let body = listed(device, (MAX_BODY - 1000) / size);

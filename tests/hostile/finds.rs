@@ -1,15 +1,15 @@
-//! What fuzzing has found stays fixed.
+//! Regression tests for what fuzzing has found.
 
 use std::{fs, path::Path};
 
 use crate::checks;
 
-/// Every input below `fuzz/regressions/TARGET`, and the seeds that fuzzing starts from.
+/// Runs every input below `fuzz/regressions/TARGET` and the seeds of the fuzz corpus.
 fn replay(target: &str, check: fn(&[u8])) {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let mut inputs = 0;
     for directory in ["regressions", "seeds"] {
-        // A target in which nothing was found has no directory of finds.
+        // A target without findings has no directory.
         for entry in fs::read_dir(fuzz.join(directory).join(target)).into_iter().flatten() {
             let path = entry.unwrap().path();
             println!("{}", path.display());

@@ -1,4 +1,4 @@
-//! The log at `trace`, after everything has happened: no text, no name, no token, no whole pushkey.
+//! The log at level `trace` after everything has happened: no text, no name, no token, no complete pushkey.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     stage::Stage,
 };
 
-/// Words that are in every body, name and token that goes through the program, and nowhere else.
+/// Words that occur in every body, name and token of this test, and nowhere else.
 const SECRETS: &[&str] = &[
     "SecretBody",
     "SecretCaption",
@@ -78,7 +78,7 @@ fn the_log_keeps_every_secret_even_at_trace() {
     wait_until("the room is opened", crate::rig::SOON, || !app.opened().is_empty());
     assert!(app.opened().iter().any(|(_, token)| token == "SecretToken"), "{:?}", app.opened());
 
-    // What is refused.
+    // Rejected requests.
     for body in [
         "SecretNonsense",
         r#"{"notification":"SecretNonsense"}"#,
@@ -95,7 +95,7 @@ fn the_log_keeps_every_secret_even_at_trace() {
         get(path).unwrap();
     }
 
-    // What is made, changed, damaged and repaired while it runs.
+    // Creating, changing, damaging and repairing things while the app runs.
     app.ok(&["test"]);
     app.ok(&["test", "--kind", "call"]);
     app.ok(&["pause", "1h"]);
@@ -131,7 +131,7 @@ fn the_log_keeps_every_secret_even_at_trace() {
         let told = log.lines().filter(|line| line.to_lowercase().contains(&secret.to_lowercase())).collect::<Vec<_>>();
         assert!(told.is_empty(), "{secret}: {told:#?}");
     }
-    // Nor a piece of the pushkey that would help to guess it.
+    // Nor a part of the pushkey that would help to guess it.
     let pushkey = &stage.account.pushkey;
     for start in 0..pushkey.len() - 12 {
         assert!(!log.contains(&pushkey[start..start + 12]), "a piece of the pushkey is in the log");

@@ -1,5 +1,5 @@
-//! What strangers may send, to the whole program on a real bus: it goes on serving, shows nothing that acts, keeps no
-//! secret in its log, and takes no more memory than it may. `docs/hostile-input.md` lists every bound and its test.
+//! Hostile input to the whole program on a real bus: it keeps serving, shows nothing that acts, logs no secret and
+//! stays within its memory limit. `docs/hostile-input.md` lists every bound and its test.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

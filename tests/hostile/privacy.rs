@@ -1,4 +1,4 @@
-//! What other people on the same computer get to see: nothing.
+//! What other users of the same computer can see: nothing.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
     stage::Stage,
 };
 
-/// Everything below it, itself included, that is no symbolic link.
+/// This path and everything below it except symbolic links.
 fn everything(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     if fs::symlink_metadata(path).is_ok_and(|data| data.is_dir()) {
@@ -35,7 +35,7 @@ fn all_files_and_sockets_are_private_whatever_the_umask() {
         let _service = desktop.fake_notifier(&["body", "actions"]);
         let mut app = Pushbell::prepare(&desktop, "");
         let as_is = app.config_file();
-        // A backup, as an editor leaves it, shall not be taken for ours.
+        // An editor's backup file is not ours.
         let ours = |path: &PathBuf| *path != as_is && !path.is_symlink();
         app.launch_under_umask(umask, &["run"]);
         app.wait_until_ready();
@@ -57,7 +57,7 @@ fn all_files_and_sockets_are_private_whatever_the_umask() {
         }
         for path in &found {
             let data = fs::symlink_metadata(path).unwrap();
-            // The configuration's directory is the test's own.
+            // The configuration's directory belongs to the test.
             if Some(path.as_path()) == as_is.parent() {
                 continue;
             }
@@ -75,7 +75,7 @@ fn all_files_and_sockets_are_private_whatever_the_umask() {
 fn the_first_configuration_is_private_whatever_the_umask() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut app = Pushbell::prepare(&desktop, "");
-    // The default port may be taken: the file is written before that is known.
+    // The default port may be in use: the file is written before the app tries it.
     fs::remove_file(app.config_file()).unwrap();
     fs::remove_dir(app.config_file().parent().unwrap()).unwrap();
     app.launch_under_umask("0", &["run"]);
@@ -85,7 +85,7 @@ fn the_first_configuration_is_private_whatever_the_umask() {
     assert_eq!(mode(app.config_file().parent().unwrap()), 0o700);
 }
 
-/// Asks for the status over a control socket, and prints what comes back.
+/// Requests the status over a control socket, and prints the answer.
 const ASK: &str = r#"
 import socket, sys
 control = socket.socket(socket.AF_UNIX)
@@ -119,7 +119,7 @@ fn the_control_socket_serves_nobody_else() {
         return;
     }
     assert!(other(&path).1.contains("PermissionError"), "the directory keeps others out");
-    // Were the directories and the socket open to all, its owner is still the only one that is served.
+    // Even if the directories and the socket were open to all, only their owner would be served.
     for directory in socket.ancestors().skip(1).take_while(|path| *path != Path::new("/tmp")) {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Pushes for pushkeys that nobody here has.
+//! Pushes for unknown pushkeys.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{rig::wait_until, stage::Stage};
 
-/// Every file below it: size and time of the last change.
+/// Every file below the directory: size and modification time.
 fn files(directory: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap().flatten() {
@@ -31,7 +31,7 @@ fn a_flood_of_wrong_pushkeys_writes_nothing_and_is_one_line_in_the_log() {
     stage.serves("before");
     stage.app.wait_for_status("the popup is recorded", |status| status["inbox"]["unshown"] == 0);
     let data = stage.app.data_directory();
-    // The record of the popup may still be on its way from the log to the database.
+    // The popup's record may still be in transit from the write-ahead log to the database.
     let mut before = files(&data);
     wait_until("the files are at rest", crate::rig::SOON, || {
         std::thread::sleep(std::time::Duration::from_millis(300));

@@ -1,4 +1,4 @@
-//! Everything that can be done to a socket, all at once, while a real account's pushes come in.
+//! All attacks on a socket at once, while a real account's pushes arrive.
 
 use std::{
     net::SocketAddr,
@@ -26,20 +26,20 @@ use crate::{
     stage::Stage,
 };
 
-/// How long the siege lasts once everybody is there.
+/// How long the attacks last once all attackers are connected.
 const SIEGE: Duration = Duration::from_secs(12);
-/// In time: homeservers give up after 10 to 60 seconds.
-const IN_TIME: Duration = Duration::from_secs(5);
+/// Time limit of an answer: homeservers give up after 10 to 60 seconds.
+const ANSWER_TIME_LIMIT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 5_000;
-/// After which an attacker who was thrown out is back.
-const AGAIN: Duration = Duration::from_millis(100);
+/// How soon an attacker reconnects after being disconnected.
+const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 
-/// Those who attack, until they are told to stop.
+/// Attackers, active until they are stopped.
 #[derive(Clone)]
 struct Attackers {
     target: SocketAddr,
     over: Arc<AtomicBool>,
-    /// Connections that are open at this moment.
+    /// The number of currently open connections.
     connected: Arc<AtomicUsize>,
 }
 
@@ -49,12 +49,12 @@ impl Attackers {
     }
 
     async fn connect(&self) -> Option<TcpStream> {
-        let stream = timeout(IN_TIME, TcpStream::connect(self.target)).await.ok()?.ok()?;
+        let stream = timeout(ANSWER_TIME_LIMIT, TcpStream::connect(self.target)).await.ok()?.ok()?;
         self.connected.fetch_add(1, Relaxed);
         Some(stream)
     }
 
-    /// So many at once, each of them again and again for as long as the siege lasts.
+    /// Runs this many concurrent attackers, each repeating its attack until they are stopped.
     fn attack<F>(&self, runtime: &Runtime, many: usize, attack: impl Fn(Self, TcpStream) -> F + Clone + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -67,25 +67,25 @@ impl Attackers {
                         attack(attackers.clone(), stream).await;
                         attackers.connected.fetch_sub(1, Relaxed);
                     }
-                    sleep(AGAIN).await;
+                    sleep(RECONNECT_DELAY).await;
                 }
             });
         }
     }
 
-    /// Sends this once, and then waits for the connection's end.
+    /// Sends these bytes once, and then waits for the end of the connection.
     fn send(&self, runtime: &Runtime, many: usize, bytes: Vec<u8>) {
         let bytes: Arc<[u8]> = bytes.into();
         self.attack(runtime, many, move |attackers, mut stream| {
             let bytes = Arc::clone(&bytes);
             async move {
-                let _ = timeout(IN_TIME, stream.write_all(&bytes)).await;
+                let _ = timeout(ANSWER_TIME_LIMIT, stream.write_all(&bytes)).await;
                 attackers.wait_for_end(&mut stream).await;
             }
         });
     }
 
-    /// Sends this piece for ever, one every `pause`.
+    /// Sends this piece repeatedly, one every `pause`.
     fn repeat(&self, runtime: &Runtime, many: usize, first: String, piece: &'static [u8], pause: Duration) {
         self.attack(runtime, many, move |attackers, mut stream| {
             let first = first.clone();
@@ -93,7 +93,7 @@ impl Attackers {
                 let mut sent = stream.write_all(first.as_bytes()).await;
                 while sent.is_ok() && !attackers.is_over() {
                     sleep(pause).await;
-                    sent = timeout(IN_TIME, stream.write_all(piece)).await.unwrap_or(Ok(()));
+                    sent = timeout(ANSWER_TIME_LIMIT, stream.write_all(piece)).await.unwrap_or(Ok(()));
                 }
             }
         });
@@ -113,7 +113,7 @@ fn head(lines: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\n{lines}")
 }
 
-fn besiege(attackers: &Attackers, runtime: &Runtime) {
+fn start_all_attacks(attackers: &Attackers, runtime: &Runtime) {
     const SECOND: Duration = Duration::from_secs(1);
     const NO_PAUSE: Duration = Duration::from_millis(1);
     let piece = |text: &'static str| text.as_bytes();
@@ -124,20 +124,20 @@ fn besiege(attackers: &Attackers, runtime: &Runtime) {
     attackers.repeat(runtime, 100, head("X-Slow: "), piece("x"), SECOND);
     attackers.repeat(runtime, 100, begun(500_000), piece(" "), SECOND);
     attackers.repeat(runtime, 20, head("Transfer-Encoding: chunked\r\n\r\n"), piece("1\r\nx\r\n"), SECOND);
-    // Without end.
+    // Endless chunks, headers and request lines.
     attackers.repeat(runtime, 4, head("Transfer-Encoding: chunked\r\n\r\n"), chunk, NO_PAUSE);
     attackers.repeat(runtime, 4, head(""), piece("X-Flood: flood\r\nY-Flood: flood\r\n"), NO_PAUSE);
     attackers.repeat(runtime, 4, "GET /".to_owned(), piece("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), NO_PAUSE);
-    // Pipelining, and never reading an answer.
+    // Pipelining without ever reading an answer.
     let pipelined = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n".repeat(500);
     attackers.repeat(runtime, 4, pipelined, piece("GET /health HTTP/1.1\r\nHost: a\r\n\r\n"), NO_PAUSE);
-    // Declared and not sent, or not asked for.
+    // Declared but not sent, or not allowed.
     attackers.send(runtime, 10, head("Content-Length: 10737418240\r\n\r\n{").into());
     attackers.send(runtime, 10, head("Content-Length: 524288\r\nExpect: 100-continue\r\n\r\n").into());
     attackers.send(runtime, 10, head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /").into());
-    // 500 KB each, all but the last byte.
+    // 500 KB each, except for the last byte.
     attackers.send(runtime, 40, [begun(500_000).into_bytes(), vec![b' '; 499_900]].concat());
-    // What is no HTTP/1.1.
+    // Not HTTP/1.1.
     for bytes in [
         &b"GET /health\r\n"[..],
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -148,20 +148,20 @@ fn besiege(attackers: &Attackers, runtime: &Runtime) {
     }
     attackers.send(runtime, 4, head(&format!("{}\r\n", "a: b\r\n".repeat(10_000))).into());
     attackers.send(runtime, 4, head(&format!("Cookie: {}\r\n\r\n", "x".repeat(1024 * 1024))).into());
-    // What costs the most to read: many devices, deep content.
+    // The most expensive bodies to parse: many devices, deep content.
     let strangers: Vec<_> = (0..12_000).map(|number| json!({"app_id": "a", "pushkey": number.to_string()})).collect();
     let deep = format!(r#"{{"notification":{{"content":{}1{}}}}}"#, "[".repeat(200_000), "]".repeat(200_000));
     for body in [json!({"notification": {"devices": strangers}}).to_string(), deep] {
         attackers.send(runtime, 4, (head(&format!("Content-Length: {}\r\n\r\n", body.len())) + body.as_str()).into());
     }
-    // Strangers' pushes.
+    // Pushes for unknown pushkeys.
     let wrong = json!({"notification": {"id": "$x", "devices": [{"app_id": "a", "pushkey": "wrong"}]}}).to_string();
     attackers.send(runtime, 10, (head(&format!("Content-Length: {}\r\n\r\n", wrong.len())) + wrong.as_str()).into());
-    // Nothing at all.
+    // Idle connections.
     attackers.send(runtime, IDLE_CONNECTIONS, Vec::new());
 }
 
-/// Sends pushes of the account, on one connection or on a new one each, and returns how long each took.
+/// Sends the account's pushes, on one connection or on a new one each, and returns how long each took.
 async fn homeserver(attackers: Attackers, account: Account, name: &'static str, keep_alive: bool) -> Vec<Duration> {
     let mut took = Vec::new();
     let mut connection: Option<TcpStream> = None;
@@ -205,7 +205,7 @@ fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
     let homeservers = [("kept", true), ("fresh", false)].map(|(name, keep_alive)| {
         (name, runtime.spawn(homeserver(attackers.clone(), stage.account.clone(), name, keep_alive)))
     });
-    besiege(&attackers, &runtime);
+    start_all_attacks(&attackers, &runtime);
     std::thread::sleep(SIEGE);
     let files = std::fs::read_dir(format!("/proc/{}/fd", stage.app.app().pid())).expect("the program runs").count();
     attackers.over.store(true, Relaxed);
@@ -216,7 +216,7 @@ fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
         took.sort_unstable();
         let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
         println!("{name}: {} pushes, median {median:?}, longest {longest:?}", took.len());
-        assert!(longest <= IN_TIME, "{name}: {longest:?}");
+        assert!(longest <= ANSWER_TIME_LIMIT, "{name}: {longest:?}");
         assert!(took.len() >= 4, "{name}: {} pushes", took.len());
         sent += took.len();
     }

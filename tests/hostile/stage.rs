@@ -1,4 +1,4 @@
-//! The program on a bare desktop, one account in it, and how much memory it takes.
+//! The app on a minimal desktop with one account, and its memory usage.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::rig::{
     pushbell::{Account, message},
 };
 
-/// The most memory that the program may ever have taken, in MiB. A debug build with a database and popups takes 30 of
-/// them at rest. 8 MiB of bodies may be held at once, and what is made from one is about as large; the rest is
-/// connections, as many as there may be, in all stages.
-pub(crate) const MOST_MEMORY: u64 = 100;
+/// The limit of the app's peak memory, in MiB. A debug build with a database and popups needs 30 of them when idle. At
+/// most 8 MiB of bodies are held at once, and what is parsed from one is about as large; the rest is for the maximum
+/// number of connections, in all states.
+pub(crate) const MEMORY_LIMIT: u64 = 100;
 
-/// A desktop, its notification service, the program and its account.
+/// A desktop, its notification service, the app and its account.
 pub(crate) struct Stage {
     pub(crate) app: Pushbell,
     pub(crate) account: Account,
@@ -25,7 +25,7 @@ impl Stage {
         Self::with(config, DesktopOptions::BARE, &[])
     }
 
-    /// `run` with more arguments than none, on a desktop of these parts.
+    /// Passes more arguments to `run`, on a desktop with these components.
     pub(crate) fn with(config: &str, options: DesktopOptions, arguments: &[&str]) -> Self {
         let desktop = Desktop::start(options);
         let service = desktop.fake_notifier(&["actions", "body", "body-markup", "body-hyperlinks"]);
@@ -37,12 +37,12 @@ impl Stage {
         Self { app, account, service, desktop }
     }
 
-    /// What every body of the account ends in.
+    /// The end of every body for the account.
     pub(crate) fn device(&self) -> Value {
         json!({"app_id": self.account.app_id, "pushkey": self.account.pushkey})
     }
 
-    /// A push of the account arrives and is shown: nothing that was sent before has harmed it.
+    /// Checks that a push to the account arrives and is shown, whatever was sent before.
     #[track_caller]
     pub(crate) fn serves(&self, event: &str) {
         self.app.notify(&self.account, message(event, event, "still here"));
@@ -51,7 +51,7 @@ impl Stage {
             .wait_for_notify("a real message is shown", |popup| popup.summary == format!("Bob in {event}"));
     }
 
-    /// The most memory that the program has ever taken, in MiB.
+    /// The app's peak memory, in MiB.
     #[track_caller]
     pub(crate) fn peak_memory(&mut self) -> u64 {
         self.app.app().peak_memory()
@@ -60,6 +60,6 @@ impl Stage {
     #[track_caller]
     pub(crate) fn memory_is_bounded(&mut self) {
         let peak = self.peak_memory();
-        assert!(peak <= MOST_MEMORY, "{peak} MiB");
+        assert!(peak <= MEMORY_LIMIT, "{peak} MiB");
     }
 }

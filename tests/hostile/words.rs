@@ -1,4 +1,5 @@
-//! Text that would act, hide or pile up where it is shown: in popups, in the tray, in a terminal, in JSON and in logs.
+//! Text that would act, hide or accumulate where it is shown: in popups, in the tray, in a terminal, in JSON and in
+//! logs.
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::{
     stage::Stage,
 };
 
-/// Each of them goes into every name and every body.
+/// Each of them is used in every name and every body.
 const HOSTILE: &[&str] = &[
     "<b>bold</b><img src=\"file:///etc/passwd\"/><a href='https://evil.example'>x</a>&amp;&lt;script&gt;",
     "\u{1b}[2J\u{1b}[31mred\u{1b}]8;;https://evil.example\u{1b}\\link\u{1b}]8;;\u{1b}\\\u{1b}]0;title\u{7}\u{9b}5n",
@@ -26,7 +27,7 @@ fn name_of(number: usize) -> &'static str {
     HOSTILE[number % HOSTILE.len()]
 }
 
-/// A push with the text in every place that a stranger can write to.
+/// A push with this text in every field that a stranger controls.
 fn notification(number: usize, text: &str, kind: &str) -> Value {
     let content = match kind {
         "m.room.member" => json!({"membership": "invite", "reason": text, "displayname": text}),
@@ -42,13 +43,13 @@ fn notification(number: usize, text: &str, kind: &str) -> Value {
     })
 }
 
-/// Fuzzing and unit tests look at all kinds; here are those whose words take a way of their own to the screen.
+/// Fuzzing and unit tests cover all kinds; these are the ones whose text takes a separate path to the screen.
 const KINDS: &[&str] = &["m.room.message", "m.room.member", "m.call.invite", "unknown"];
 
 #[track_caller]
 fn popup_is_harmless(popup: &Notify) {
     assert_harmless(&popup.summary, 180, 1);
-    // As the service will read it: everything is text, nothing a tag. What is escaped is up to six times as long.
+    // As the service parses it: only text, no tags. Escaped text is up to six times as long.
     assert_harmless(&popup.body, 6 * 600, 8);
     assert!(!popup.body.contains(['<', '>']), "{popup:#?}");
     for entity in popup.body.split('&').skip(1) {

@@ -1,4 +1,4 @@
-//! What happens when a way ceases, and when a change of it fails.
+//! An account's transport stops working, or a change of it fails.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -39,7 +39,7 @@ fn it_listens_by_itself_where_pushes_cease_in_the_same_network() {
     });
     assert!(!scene.known().contains_key(&missing));
     let mark = scene.mark();
-    // The person comes.
+    // The user returns.
     logind.set_locked(false);
     scene.popup(mark, "No push brings it.");
     scene.wait_until_it_listens();
@@ -49,7 +49,7 @@ fn it_listens_by_itself_where_pushes_cease_in_the_same_network() {
     scene.knows_once(&[pushed, missing, heard]);
 }
 
-/// The homeserver by way of another, which refuses syncs that would be held.
+/// A proxy before the homeserver that refuses long-polling syncs.
 fn refusing_syncs() -> String {
     const REFUSAL: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -74,7 +74,7 @@ fn refusing_syncs() -> String {
                     server.read_to_end(&mut answer).unwrap();
                     answer
                 };
-                // Whoever waits no longer has gone.
+                // The waiting client may have disconnected.
                 drop(client.get_mut().write_all(&answer));
             });
         }

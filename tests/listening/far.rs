@@ -1,23 +1,23 @@
-//! A homeserver on the Internet behind a plain nginx, and a desktop in a network that it cannot reach.
+//! A homeserver on the Internet behind a default nginx, and a desktop in a network that it cannot reach.
 
 use std::{env, thread, time::Duration, time::Instant};
 
 use crate::{
-    authority::{Authority, Place},
+    authority::{Authority, CertificateFiles},
     links::Nginx,
     rig::{SOON, Terminal, wait_until},
     scene::{BLOCKED, CABLE, Scene},
 };
 
-/// Longer than a dead connection is believed in: 60 s until it is probed, and 30 s more.
-const NOTICED: Duration = Duration::from_secs(120);
+/// Longer than it takes to detect a dead connection: 60 s until the first probe, and 30 s more.
+const DETECTION_TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
     let Some(cable) = &*CABLE else { return };
     let host = format!("{}.1", cable.public);
     let authority = Authority::new();
-    let place = Place::with(&authority.certify(&host));
+    let place = CertificateFiles::with(&authority.certify(&host));
     let tls =
         format!("ssl_certificate {};\nssl_certificate_key {};", place.certificate().display(), place.key().display());
     let nginx = Nginx::at(&host, "ssl", &tls);
@@ -44,28 +44,28 @@ fn a_far_homeserver_is_heard_within_a_minute_and_again_after_a_silent_cut() {
     eprintln!("from a bare home to the first message: {:?}, {questions} questions", began.elapsed());
     scene.wait_until_it_listens();
 
-    // For how long nothing comes: two minutes are a long cut, and shorter than many.
+    // The length of the outage: two minutes are a long one, and shorter than many.
     let length = env::var("PUSHBELL_CUT_SECONDS").ok().map(|text| Duration::from_secs(text.parse().unwrap()));
     wait_until("there is one connection", SOON, || scene.pushbell.connections_to(nginx.port) == 1);
     let cut = Instant::now();
     cable.cut();
     events.push(scene.bob.send(&scene.room, "Into the void."));
-    wait_until("it is noticed", NOTICED, || scene.pushbell.connections_to(nginx.port) == 0);
+    wait_until("it is noticed", DETECTION_TIME_LIMIT, || scene.pushbell.connections_to(nginx.port) == 0);
     eprintln!("the cut is noticed after {:?}", cut.elapsed());
     events.push(scene.bob.send(&scene.room, "Still into the void."));
     thread::sleep(length.unwrap_or_default().saturating_sub(cut.elapsed()));
-    cable.mend();
+    cable.reconnect();
     let mended = Instant::now();
     scene.knows_once(&events);
     eprintln!("{:?} after the cut all is known", mended.elapsed());
     scene.wait_until_it_listens();
     wait_until("there is one connection", SOON, || scene.pushbell.connections_to(nginx.port) == 1);
 
-    // nginx cuts after a minute.
+    // nginx closes a request that is idle for a minute.
     let alice = format!("{{{}}}", scene.alice.id);
     let is_held_shorter = || {
         let log = BLOCKED.log();
-        // 50 s, and what it took until the cut was here.
+        // In milliseconds: 50 s, and the delay with which the app noticed the cut.
         log.lines().any(|line| line.contains(&alice) && line.contains("/v3/sync?timeout=50"))
     };
     assert!(!is_held_shorter());

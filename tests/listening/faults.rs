@@ -1,4 +1,4 @@
-//! What stands between answers in the homeserver's place, or the session ends: nothing is lost, and nothing comes twice.
+//! A proxy answers in place of the homeserver, or the session ends: nothing is lost, and nothing is shown twice.
 
 use std::time::{Duration, Instant};
 
@@ -6,23 +6,23 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::{
-    rig::{Act, Between, SOON, between::answer, wait_until},
+    rig::{Proxy, ProxyAction, SOON, proxy::answer, wait_until},
     scene::{BLOCKED, SYNC, Scene},
 };
 
 const PORTAL: &str = "<html>Sign in to use this network.</html>";
 
-fn wait_for_one_connection(scene: &mut Scene, between: &Between) {
-    wait_until("there is one connection", SOON, || scene.pushbell.connections_to(between.port) == 1);
+fn wait_for_one_connection(scene: &mut Scene, proxy: &Proxy) {
+    wait_until("there is one connection", SOON, || scene.pushbell.connections_to(proxy.port) == 1);
 }
 
 #[test]
 fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost() {
-    let between = Between::passing(BLOCKED.port);
-    let mut scene = Scene::listening_behind(&BLOCKED, between.port);
-    wait_for_one_connection(&mut scene, &between);
+    let proxy = Proxy::forwarding(BLOCKED.port);
+    let mut scene = Scene::listening_behind(&BLOCKED, proxy.port);
+    wait_for_one_connection(&mut scene, &proxy);
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many requests"}"#;
-    // What is answered, and the shortest time until it is asked again.
+    // Each answer with the minimum delay until the next request.
     let answers = [
         (answer(429, "", limited), 0.35),
         (answer(429, "Retry-After: 3\r\n", limited), 3.0),
@@ -33,19 +33,19 @@ fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost
     let mut events = Vec::new();
     for (answer, shortest) in answers {
         let title = answer.lines().next().unwrap().to_owned();
-        let before = between.asked(SYNC).len();
-        between.behave(move |_, _| Act::Answer(answer.clone()));
-        between.cut();
+        let before = proxy.request_times(SYNC).len();
+        proxy.set_behavior(move |_, _| ProxyAction::Answer(answer.clone()));
+        proxy.cut();
         events.push(scene.bob.send(&scene.room, &format!("While it answers {title}.")));
-        wait_until("it is tried again, and again", SOON, || between.asked(SYNC).len() >= before + 3);
-        let times = between.asked(SYNC)[before..].to_vec();
+        wait_until("it is tried again, and again", SOON, || proxy.request_times(SYNC).len() >= before + 3);
+        let times = proxy.request_times(SYNC)[before..].to_vec();
         let pauses = [times[1] - times[0], times[2] - times[1]];
-        // Each pause is at most a quarter shorter than twice the one before.
+        // With jitter, each delay is at least three quarters of twice the previous one.
         let shortest = [shortest, f64::max(shortest, 0.7)].map(Duration::from_secs_f64);
         assert!(pauses[0] >= shortest[0] && pauses[1] >= shortest[1], "{title}: {pauses:?}");
-        between.behave(|_, _| Act::Pass);
+        proxy.set_behavior(|_, _| ProxyAction::Pass);
         scene.knows_once(&events);
-        wait_for_one_connection(&mut scene, &between);
+        wait_for_one_connection(&mut scene, &proxy);
         scene.wait_until_it_listens();
     }
     scene.knows_once(&events);
@@ -53,24 +53,24 @@ fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost
 
 #[test]
 fn a_start_behind_a_portal_is_made_up_for_once_somebody_has_signed_in_there() {
-    let between = Between::passing(BLOCKED.port);
-    let mut scene = Scene::listening_behind(&BLOCKED, between.port);
+    let proxy = Proxy::forwarding(BLOCKED.port);
+    let mut scene = Scene::listening_behind(&BLOCKED, proxy.port);
     let mut events = Vec::new();
     for portal in [answer(302, "Location: http://portal.test/\r\n", PORTAL), answer(403, "", PORTAL)] {
         scene.pushbell.terminate();
-        let before = between.asked("").len();
-        between.behave(move |_, _| Act::Answer(portal.clone()));
+        let before = proxy.request_times("").len();
+        proxy.set_behavior(move |_, _| ProxyAction::Answer(portal.clone()));
         events.push(scene.bob.send(&scene.room, "While it does not run."));
         scene.pushbell.run();
-        wait_until("it has tried", SOON, || between.asked("").len() >= before + 4);
+        wait_until("it has tried", SOON, || proxy.request_times("").len() >= before + 4);
         events.push(scene.bob.send(&scene.room, "Behind the portal."));
-        between.behave(|_, _| Act::Pass);
+        proxy.set_behavior(|_, _| ProxyAction::Pass);
         scene.wait_until_it_listens();
         let mark = scene.mark();
         events.push(scene.bob.send(&scene.room, "Afterwards."));
         scene.popup(mark, "Afterwards.");
         scene.knows_once(&events);
-        wait_for_one_connection(&mut scene, &between);
+        wait_for_one_connection(&mut scene, &proxy);
     }
 }
 

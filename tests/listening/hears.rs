@@ -1,4 +1,4 @@
-//! What comes over a connection that is held.
+//! Events received over a long-polling sync.
 
 use std::time::Instant;
 
@@ -121,7 +121,7 @@ fn encrypted_messages_are_read_and_mentions_are_found_where_they_alone_notify() 
     let shown = scene.desktop.notifications().all_since(mark);
     assert!(!shown.iter().any(|popup| popup.body.contains("Chatter")), "{shown:#?}");
     scene.knows_once(std::slice::from_ref(&mention));
-    // The homeserver does not list it, and it is not read for that.
+    // The homeserver does not list it in `/notifications`, and no history is read to find it.
     scene.pushbell.restart();
     scene.account("it has caught up", |account| !account["caught_up_at"].is_null());
     let history = scene.pushbell.history();

@@ -1,4 +1,4 @@
-//! The app is killed while it takes over what a held sync has brought.
+//! The app is killed while it processes the answer to a long-polling sync.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -10,25 +10,25 @@ use serde_json::Value;
 
 use crate::{
     client::Client,
-    rig::{Act, Between, SOON, Stage, wait_until},
+    rig::{Proxy, ProxyAction, SOON, Stage, wait_until},
     scene::{BLOCKED, SYNC, Scene},
 };
 
 #[test]
 fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over() {
-    /// What has happened when it is killed, and how many milliseconds later. An answer with a message's key comes before
-    /// the one with the message: the first is here, its key and token are being kept; what the second stands for is
-    /// fetched, is in the inbox, is decrypted and shown; the next sync is held.
     const LIST: &str = "/v3/notifications?";
+    /// Steps after which the app is killed, each with a delay in milliseconds. An answer with a message's room key
+    /// comes before the one with the message: the key arrives and is stored with the sync token; the details of the
+    /// message are fetched, it is in the inbox, it is decrypted and shown; the next sync is pending.
     const STEPS: [(Stage, &str, [u64; 5]); 5] = [
         (Stage::Answered, SYNC, [0, 10, 40, 80, 160]),
-        (Stage::Asked, LIST, [0, 2, 5, 10, 25]),
+        (Stage::Requested, LIST, [0, 2, 5, 10, 25]),
         (Stage::Answered, LIST, [0, 2, 5, 10, 20]),
         (Stage::Answered, LIST, [30, 45, 70, 110, 180]),
-        (Stage::Asked, SYNC, [0, 2, 5, 10, 25]),
+        (Stage::Requested, SYNC, [0, 2, 5, 10, 25]),
     ];
-    let between = Between::passing(BLOCKED.port);
-    let mut scene = Scene::listening_behind(&BLOCKED, between.port);
+    let proxy = Proxy::forwarding(BLOCKED.port);
+    let mut scene = Scene::listening_behind(&BLOCKED, proxy.port);
     let room = scene.encrypted_room();
     let bob = Client::new(&BLOCKED, &scene.bob);
     let mark = scene.mark();
@@ -40,7 +40,7 @@ fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over()
         bob.rotate(&room);
         let (killed, has_killed) = mpsc::channel();
         let armed = Arc::new(Mutex::new(Some((scene.pushbell.killer(), killed))));
-        between.behave(move |at, head| {
+        proxy.set_behavior(move |at, head| {
             if at == stage
                 && head.contains(path)
                 && let Some((kill, killed)) = armed.lock().unwrap().take()
@@ -52,16 +52,16 @@ fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over()
                 };
                 if delay == 0 { kill() } else { drop(thread::spawn(kill)) }
             }
-            Act::Pass
+            ProxyAction::Pass
         });
         let text = format!("Number {number}.");
         let event = bob.write(&room, &scene.alice, &text);
         let step = format!("{delay} ms after {stage:?} {path}");
         has_killed.recv_timeout(SOON).unwrap_or_else(|_| panic!("it is killed {step}"));
         scene.pushbell.kill9();
-        between.behave(|_, _| Act::Pass);
+        proxy.set_behavior(|_, _| ProxyAction::Pass);
         scene.pushbell.run();
-        // Before another message comes, which would have all of them listed.
+        // Check before the next message, which would cause a listing of all of them.
         wait_until(&format!("what was killed {step} is read"), SOON, || {
             let is_it = |line: &Value| line["event_id"] == *event && line["body"] == *text;
             scene.pushbell.history_of(300).iter().any(is_it)

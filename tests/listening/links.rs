@@ -1,4 +1,4 @@
-//! What holds the connection fails: nothing is lost, and nothing comes twice.
+//! The network path of the sync connection fails: nothing is lost, and nothing is shown twice.
 
 use std::{fs, net::TcpStream, process::Command};
 
@@ -46,7 +46,7 @@ fn an_encrypted_mention_that_came_while_it_did_not_run_is_shown_once_where_menti
         let content = json!({"msgtype": "m.text", "body": text, "m.mentions": {"user_ids": [alice.id]}});
         bob.send_encrypted(&few, alice, "m.room.message", &content)
     };
-    // The sync that is held may still be by the rules before.
+    // The pending sync may still use the previous rules.
     let mark = scene.mark();
     scene.bob.send(&scene.room, "Dinner is ready.");
     scene.popup(mark, "Dinner is ready.");
@@ -70,12 +70,12 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// With these directives of the server besides.
+    /// Starts it with these additional directives in its `server` block.
     pub(crate) fn start(server: &str) -> Self {
         Self::at("127.0.0.1", "", server)
     }
 
-    /// The same at this address, where it listens so.
+    /// The same at this address, with these options of `listen`.
     pub(crate) fn at(address: &str, how: &str, server: &str) -> Self {
         let (directory, port) = (TempDir::new(), http::free_port());
         let path = |name: &str| directory.path().join(name).display().to_string();

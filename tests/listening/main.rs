@@ -1,4 +1,5 @@
-//! Listening, with a real homeserver that cannot push to this computer, and with one between which and us something stands.
+//! Listening by long-polling sync, with a real homeserver that cannot push to this computer, and with proxies in
+//! between.
 #![cfg(all(target_os = "linux", feature = "encryption"))]
 #![allow(
     clippy::unwrap_used,

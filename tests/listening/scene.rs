@@ -1,4 +1,4 @@
-//! What the tests have in common: a homeserver that cannot push to Alice's desktop, on which she is signed in.
+//! Shared setup: a homeserver that cannot push to Alice's desktop, on which she is signed in.
 
 use std::{
     collections::BTreeMap,
@@ -13,19 +13,19 @@ use crate::rig::{
     wait_until,
 };
 
-/// A homeserver whose pushes to this computer are blocked, as Synapse does by default.
+/// A homeserver that may not push to this computer, which is Synapse's default.
 pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_with(|usual, _| without_pushes(&usual)));
 
-/// There before any app runs, and for as long as the tests: one that is plugged in tells all apps of another network.
+/// Created before any app runs and kept for the whole run: plugging in a new one would tell all apps of a network
+/// change.
 pub(crate) static CABLE: LazyLock<Option<Cable>> = LazyLock::new(Cable::plug_in);
 
-/// The app's configuration.
 pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
 
-/// What is in the first line of a sync.
+/// Part of the log line of every sync.
 pub(crate) const SYNC: &str = "/v3/sync?";
 
-/// Synapse's configuration, with the default for whom it pushes to.
+/// Synapse's configuration with its default block list for pushes.
 pub(crate) fn without_pushes(usual: &str) -> String {
     format!("{usual}\nip_range_whitelist: []\n")
 }
@@ -52,7 +52,7 @@ impl DerefMut for Scene {
 }
 
 impl Scene {
-    /// Alice's desktop, on which the app runs and nobody is signed in yet.
+    /// Alice's desktop with the running app; nobody is signed in yet.
     pub(crate) fn at(synapse: &Synapse) -> Self {
         let mut scene = Self::prepare(synapse);
         scene.pushbell.run();
@@ -70,12 +70,12 @@ impl Scene {
         Self { home, bob, room }
     }
 
-    /// The same, with Alice signed in and listening.
+    /// The same with Alice signed in and listening.
     pub(crate) fn listening() -> Self {
         Self::listening_at(&BLOCKED)
     }
 
-    /// The same at this homeserver.
+    /// The same with this homeserver.
     pub(crate) fn listening_at(synapse: &Synapse) -> Self {
         let scene = Self::at(synapse);
         let login = scene.login(&["--listen"]);
@@ -90,7 +90,7 @@ impl Scene {
         self.sign_in(&self.alice, options)
     }
 
-    /// The same by way of what stands before her homeserver at this port.
+    /// The same through the proxy at this port before her homeserver.
     pub(crate) fn listening_behind(synapse: &Synapse, port: u16) -> Self {
         let mut scene = Self::at(synapse);
         scene.homeserver = format!("http://127.0.0.1:{port}");
@@ -116,7 +116,7 @@ impl Scene {
         self.account("it listens", |account| account["way_now"] == "listening");
     }
 
-    /// How often each event is known.
+    /// The known events, each with its number of occurrences.
     #[track_caller]
     pub(crate) fn known(&self) -> BTreeMap<String, usize> {
         let mut known = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What comes while the app does not run, and is more than a list or an answer holds.
+//! Events that arrive while the app is not running, more than a list or a sync answer holds.
 
 use serde_json::json;
 
@@ -53,7 +53,7 @@ fn an_encrypted_mention_before_many_messages_and_a_command_is_found_where_mentio
     }));
     scene.alice.join(&few);
     scene.alice.set_push_rule("room", &few, &json!({"actions": []}));
-    // The sync that is held may still be by the rules before.
+    // The pending sync may still use the previous rules.
     let mark = scene.mark();
     scene.bob.send(&scene.room, "Dinner is ready.");
     scene.popup(mark, "Dinner is ready.");
@@ -63,7 +63,7 @@ fn an_encrypted_mention_before_many_messages_and_a_command_is_found_where_mentio
     for number in 0..30 {
         bob.write(&few, &scene.alice, &format!("Chatter, {number}."));
     }
-    // What a command's syncs bring is not the app's for that.
+    // Events received by a command's syncs still reach the app.
     let key = scene.pushbell.home().join("password").display().to_string();
     for _ in 0..2 {
         let verify = scene.pushbell.command(&["verify", "--recovery-key-file", &key]);

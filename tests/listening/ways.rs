@@ -1,4 +1,4 @@
-//! Which way is taken by itself.
+//! Automatic choice of the transport.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,7 +18,7 @@ use crate::{
 /// A homeserver that may push to this computer.
 pub(crate) static PUSHING: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
-/// What homeservers push to: it leads to an endpoint while it is open.
+/// The address that homeservers push to: forwards to an endpoint while it is open.
 pub(crate) struct Gate {
     pub(crate) port: u16,
     pub(crate) is_open: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ impl Gate {
                         let opened = Arc::clone(&opened);
                         thread::spawn(move || {
                             let mut bytes = [0; 4096];
-                            // A connection that was kept for later is no way in either.
+                            // A connection kept alive is closed too.
                             while let Ok(count @ 1..) = from.read(&mut bytes)
                                 && opened.load(Relaxed)
                                 && to.write_all(&bytes[..count]).is_ok()

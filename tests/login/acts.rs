@@ -1,4 +1,4 @@
-//! Buttons of popups, and what the homeserver then knows.
+//! Popup buttons, and their effects on the homeserver.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     rig::{Clock, SOON, fake_service::FakeNotifications, wait_for, wait_until},
-    scene::{SYNAPSE, Scene, by_way_of},
+    scene::{SYNAPSE, Scene, losing_answers},
 };
 
-/// Alice signed in, her program running, before a service that shows buttons.
+/// Alice signed in, with the running app and a notification service that shows buttons.
 fn signed_in(config: &str) -> (Scene, FakeNotifications) {
     signed_in_to(Scene::new(), config)
 }
@@ -25,7 +25,7 @@ fn signed_in_to(mut scene: Scene, config: &str) -> (Scene, FakeNotifications) {
 }
 
 impl Scene {
-    /// The id of the popup that says this.
+    /// The ID of the popup with this text.
     #[track_caller]
     fn popup(&self, text: &str) -> u32 {
         let says =
@@ -33,7 +33,7 @@ impl Scene {
         self.desktop.notifications().wait_for_notify(text, says).id()
     }
 
-    /// All that there is for Alice now: the same request is answered from a cache for two minutes.
+    /// An initial sync for Alice. Synapse caches the answer to the same request for two minutes.
     fn sync(&self) -> Value {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let timeout = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -56,13 +56,13 @@ impl Scene {
             .collect()
     }
 
-    /// How many replies wait to be sent.
+    /// The number of replies waiting to be sent.
     fn waiting(&self) -> i64 {
         let database = rusqlite::Connection::open(self.pushbell.database()).unwrap();
         database.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap()
     }
 
-    /// What Alice's account data of the room says under this name.
+    /// Alice's account data of this type in the room.
     fn room_data(&self, name: &str) -> Value {
         let sync = self.sync();
         let events = sync["rooms"]["join"][&self.room]["account_data"]["events"].as_array().cloned();
@@ -70,7 +70,7 @@ impl Scene {
         found.map_or(Value::Null, |event| event["content"].clone())
     }
 
-    /// Alice's receipts in the room: for each kind its event.
+    /// Alice's receipts in the room: kind and event ID.
     fn receipts(&self) -> Vec<(String, String)> {
         let sync = self.sync();
         let events = sync["rooms"]["join"][&self.room]["ephemeral"]["events"].as_array().cloned().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Scene {
         of_type.map(|event| (event["sender"].as_str().unwrap().to_owned(), event["content"].clone())).collect()
     }
 
-    /// The texts that Alice has written there, newest first.
+    /// The texts that Alice has sent to the room, newest first.
     fn written(&self) -> Vec<String> {
         let messages = self.events("m.room.message").into_iter().filter(|(sender, _)| *sender == self.alice.id);
         messages.map(|(_, content)| content["body"].as_str().unwrap().to_owned()).collect()
@@ -107,7 +107,7 @@ impl Scene {
     }
 }
 
-/// Whether a request of this head sends something into a room.
+/// Whether this request line sends an event into a room.
 fn is_send(head: &str) -> bool {
     head.starts_with("PUT ") && head.contains("/send/")
 }
@@ -216,12 +216,12 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
     static IS_KILLED: AtomicBool = AtomicBool::new(false);
     let tried = || TRIES.load(Ordering::Relaxed);
     let scene = Scene::new();
-    let homeserver = by_way_of(move |head| {
+    let homeserver = losing_answers(move |head| {
         if !is_send(head) {
             return false;
         }
         let number = TRIES.fetch_add(1, Ordering::Relaxed);
-        // The first answer comes when nobody waits for it any more, others not at all.
+        // The first answer comes too late for the client, the others not at all.
         if number == 0 {
             wait_until("it is tried again", SOON, || tried() > 1);
         }
@@ -246,7 +246,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
 fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
     let mut scene = Scene::new();
     let clock = Clock::of(&mut scene.pushbell);
-    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
+    let (scene, fake) = signed_in_to(scene.at(losing_answers(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it is written down", SOON, || scene.waiting() == 1);
@@ -269,7 +269,7 @@ fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
 #[test]
 fn what_waits_to_be_sent_ends_with_the_session() {
     let scene = Scene::new();
-    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
+    let (scene, fake) = signed_in_to(scene.at(losing_answers(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was sent", SOON, || scene.written().len() == 1);

@@ -1,9 +1,9 @@
-//! A home directory that was copied to another computer.
+//! A home directory copied to another computer.
 
 use crate::scene::Scene;
 
-/// Runs a command on a computer with another id, as root can.
-const ELSEWHERE: [&str; 5] = [
+/// Runs a command with another machine ID, as root can.
+const ON_OTHER_MACHINE: [&str; 5] = [
     "unshare",
     "--mount",
     "sh",
@@ -22,7 +22,7 @@ fn a_copied_home_leaves_the_first_computers_pusher_alone() {
     assert_eq!(scene.devices().len(), 1);
     let id = scene.file("machine-id");
     std::fs::write(&id, "b08dfa6083e7567a1921a715000001fb\n").unwrap();
-    let elsewhere = [&ELSEWHERE[..], &[&id]].concat();
+    let elsewhere = [&ON_OTHER_MACHINE[..], &[&id]].concat();
     let password = scene.file("password");
     let login = [
         "login",
@@ -40,7 +40,7 @@ fn a_copied_home_leaves_the_first_computers_pusher_alone() {
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains("was signed in on another computer"), "{login:#?}");
     assert!(!login.stdout.contains("left a pusher behind"), "{login:#?}");
-    // The first computer's session, and so its pusher, go on.
+    // The first computer's session, and so its pusher, remain.
     assert_eq!(scene.devices().len(), 2);
     let pushers = scene.alice.pushers();
     assert_eq!(pushers.len(), 2);

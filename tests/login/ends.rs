@@ -1,4 +1,4 @@
-//! Logins that end otherwise, and what they say then.
+//! Failed and cancelled logins, and their messages.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,8 @@ use crate::{
     scene::{Scene, refusing_pushers},
 };
 
-/// One that does not push to private addresses, as installed.
-pub(crate) static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
+/// A homeserver with Synapse's default block list: no pushes to private addresses.
+pub(crate) static BLOCKS_PRIVATE_ADDRESSES: LazyLock<Synapse> = LazyLock::new(|| {
     Synapse::start_with(|configuration, _port| {
         let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
         lines.collect::<Vec<_>>().join("\n")
@@ -24,7 +24,7 @@ fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
     assert_eq!(login.code, 1, "{login:#?}");
     assert_eq!(login.stderr, "pushbell: hs.test does not know this user with this password\n");
     assert_eq!(scene.alice.pushers().len(), 0);
-    // Not even an inbox: that without accounts would mean to the next start that they were lost.
+    // Not even an inbox: without accounts it would make the next start assume that they were lost.
     let mut files: Vec<_> = std::fs::read_dir(scene.pushbell.data_directory()).unwrap().flatten().collect();
     files.retain(|file| file.file_name() != "pushbell.lock");
     assert_eq!(files.len(), 0, "{files:?}");
@@ -32,14 +32,16 @@ fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
 
 #[test]
 fn a_homeserver_that_blocks_private_addresses_ends_with_code_3() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     let login =
-        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+        scene.concurrently(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains("The pusher is set, but no push has come."), "{login:#?}");
     assert!(login.stdout.contains("ip_range_whitelist: ['127.0.0.1/32']"), "{login:#?}");
-    wait_until("the homeserver has blocked the push", SOON, || GUARDED.log().contains("IP address blocked"));
+    wait_until("the homeserver has blocked the push", SOON, || {
+        BLOCKS_PRIVATE_ADDRESSES.log().contains("IP address blocked")
+    });
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn a_wrong_public_url_ends_with_code_3() {
     let wrong = format!("http://127.0.0.1:{}", http::free_port());
     scene.pushbell.configure(&format!("[server]\npublic_url = \"{wrong}\"\n"));
     let login =
-        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+        scene.concurrently(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");

@@ -11,8 +11,8 @@ use tokio_rustls::rustls::{
 
 use crate::scene::Scene;
 
-/// A web server for `https://localhost:PORT` whose authority only Alice's computer knows; every request is answered
-/// with the same.
+/// A web server for `https://localhost:PORT` with a certificate authority that only Alice's desktop trusts; every
+/// request gets the same answer.
 struct Website {
     port: u16,
     authority: String,
@@ -35,7 +35,7 @@ impl Website {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                // Whoever does not trust us hangs up.
+                // A client that does not trust the certificate disconnects.
                 let _ = serve(StreamOwned::new(connection, stream), &answer);
             }
         });
@@ -77,7 +77,7 @@ fn an_address_without_a_scheme_may_be_unencrypted_nearby() {
     let address = scene.homeserver.strip_prefix("http://").unwrap();
     assert_eq!(check(address, &format!(" is {} (Synapse).", scene.homeserver)), 3);
     assert_eq!(check(&address.replace("127.0.0.1", "localhost"), " is http://localhost:"), 3);
-    // An address with a scheme is taken at its word, and nobody waits long for a server that does not speak TLS.
+    // An address with a scheme is used as given, and the wait for a server without TLS is short.
     assert_eq!(check(&format!("https://{address}"), "If it is not encrypted there, say so"), 1);
     let nobody = format!("127.0.0.1:{}", crate::rig::http::free_port());
     assert_eq!(check(&nobody, "no homeserver answers"), 1);
@@ -104,14 +104,14 @@ fn well_known_is_followed_over_a_trusted_connection_only() {
     };
     let homeserver = scene.homeserver.clone();
     let word = json!({"m.homeserver": {"base_url": format!("{homeserver}/")}}).to_string();
-    // Found; but Alice of localhost has no account there.
+    // Found, but Alice of localhost has no account there.
     check(&mut scene, answer("200 OK", &word), true, &["--anyway"], &format!(" is {homeserver} (Synapse)"));
     check(&mut scene, answer("200 OK", "{}"), true, &[], "--homeserver");
     check(&mut scene, answer("404 Not Found", "{}"), true, &[], "is no Matrix homeserver");
     check(&mut scene, answer("200 OK", "<html>"), true, &[], "is no Matrix homeserver");
     check(&mut scene, answer("200 OK", &word), false, &[], "SSL_CERT_FILE");
 
-    // A step down to an unencrypted address is taken only if told to.
+    // A downgrade to an unencrypted address needs explicit consent.
     check(&mut scene, answer("200 OK", &word), true, &[], "leads to an address that is not encrypted");
     let redirect = format!(
         "HTTP/1.1 302 Found\r\nlocation: {homeserver}/.well-known/matrix/client\r\ncontent-length: 0\r\n\

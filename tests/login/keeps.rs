@@ -1,4 +1,4 @@
-//! Where tokens are kept, and where they never get to.
+//! Where tokens are stored, and where they must not be.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -52,7 +52,7 @@ fn a_keyring_keeps_each_token_gives_it_back_and_forgets_it() {
         assert_eq!(login.code, 3, "{login:#?}");
         assert!(login.stdout.contains("in the keyring (Secret Service)"), "{login:#?}");
     }
-    // Each has a token, and the key to its encryption keys.
+    // Each has a token and the key to its encryption keys.
     let secrets = if cfg!(feature = "encryption") { 2 } else { 1 };
     assert_eq!(kept(), [secrets; 2]);
     assert!(!scene.pushbell.data_directory().join("secrets.json").exists());

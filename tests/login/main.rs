@@ -1,4 +1,4 @@
-//! Signing in to a real homeserver, until a real push has come.
+//! Signing in to a real homeserver, up to the arrival of a real push.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -15,10 +15,10 @@ use crate::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-/// The homeserver's end and the desktop's.
-struct Ends(Cable);
+/// The homeserver's and the desktop's ends.
+struct CableEnds(Cable);
 
-impl Ends {
+impl CableEnds {
     fn plug_in() -> Option<Self> {
         Cable::plug_in().map(Self)
     }
@@ -45,7 +45,7 @@ impl Ends {
     }
 }
 
-/// Hands connections inside the cable's namespace on to the homeserver outside, as the proxy of a container engine does.
+/// Forwards connections inside the cable's namespace to the homeserver outside, as a container engine's proxy does.
 const RELAY: &str = "
 import asyncio, sys
 listen, host, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -66,7 +66,7 @@ asyncio.run(main())
 
 #[test]
 fn a_homeserver_in_a_container_is_asked_for_and_reaches_us() {
-    let Some(cable) = Ends::plug_in() else { return };
+    let Some(cable) = CableEnds::plug_in() else { return };
     let (synapse, scene) = cable.scene();
     let bridge = "ip link add docker0 type veth peer name docker1 && ip address add 172.17.0.1/16 dev docker0 && \
                   ip link set docker0 up && ip link set docker1 up";
@@ -113,7 +113,7 @@ fn a_homeserver_in_a_container_is_asked_for_and_reaches_us() {
 
 #[test]
 fn on_the_same_network_the_configuration_is_written_if_allowed() {
-    let Some(cable) = Ends::plug_in() else { return };
+    let Some(cable) = CableEnds::plug_in() else { return };
     let (synapse, scene) = cable.scene();
     let homeserver = format!("http://{}.1:{}", cable.0.private, synapse.port);
     let ours = format!("{}.2:{}", cable.0.private, scene.pushbell.port);
@@ -145,7 +145,7 @@ fn on_the_same_network_the_configuration_is_written_if_allowed() {
 
 #[test]
 fn elsewhere_no_pusher_is_set_unless_told_to() {
-    let Some(cable) = Ends::plug_in() else { return };
+    let Some(cable) = CableEnds::plug_in() else { return };
     let (synapse, scene) = cable.scene();
     let homeserver = format!("http://{}.1:{}", cable.0.public, synapse.port);
     let inside = cable.0.inside();

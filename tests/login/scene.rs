@@ -1,4 +1,4 @@
-//! What the tests have in common: a homeserver with Alice and Bob on it, and Alice's desktop.
+//! Shared setup: a homeserver with Alice and Bob, and Alice's desktop.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -10,14 +10,14 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Act, Between, Desktop, DesktopOptions, Home, Pushbell, SOON, Stage, Synapse, between::answer, pushbell::Output,
+    Desktop, DesktopOptions, Home, Proxy, ProxyAction, Pushbell, SOON, Stage, Synapse, proxy::answer, pushbell::Output,
     synapse::User, wait_for,
 };
 
-/// The homeserver that the tests share: it may push to loopback.
+/// The shared homeserver, which may push to loopback.
 pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
-/// Alice, who has a room with Bob, and a desktop of her own on which nothing runs yet.
+/// Alice, who has a room with Bob, and her desktop on which nothing runs yet.
 pub(crate) struct Scene {
     home: Home,
     pub(crate) bob: User,
@@ -63,13 +63,13 @@ impl Scene {
         self.login_of(&self.alice, options)
     }
 
-    /// The same of anybody; all have one password.
+    /// The same for any user; all have the same password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         self.sign_in(user, &[&["--push"], options].concat())
     }
 
-    /// The same, beside what the test does meanwhile.
-    pub(crate) fn beside<T: Send>(&self, run: impl FnOnce(&Self) -> T + Send, meanwhile: impl FnOnce(&Self)) -> T
+    /// Runs `pushbell login` with Alice's password while `run` executes; returns both results.
+    pub(crate) fn concurrently<T: Send>(&self, run: impl FnOnce(&Self) -> T + Send, meanwhile: impl FnOnce(&Self)) -> T
     where
         Self: Sync,
     {
@@ -80,8 +80,8 @@ impl Scene {
         })
     }
 
-    /// Bob writes once Alice has a pusher.
-    pub(crate) fn bob_writes_when_there_is_a_pusher(&self) -> String {
+    /// Waits until Alice has a pusher, then sends a message as Bob.
+    pub(crate) fn bob_writes_once_pusher_is_set(&self) -> String {
         self.wait_for_pushers(1);
         self.bob.send(&self.room, "Dinner is ready.")
     }
@@ -90,7 +90,7 @@ impl Scene {
         wait_for("the pusher is set", SOON, || Some(self.alice.pushers()).filter(|pushers| pushers.len() == number))
     }
 
-    /// The names of Alice's devices, the one that the rig registered left out.
+    /// The names of Alice's devices, except the one that the rig registered.
     pub(crate) fn devices(&self) -> Vec<String> {
         let devices = self.alice.request(&Method::GET, "devices", &Value::Null);
         let devices = devices["devices"].as_array().unwrap().iter();
@@ -98,18 +98,20 @@ impl Scene {
     }
 }
 
-/// The address of the homeserver by way of another, which loses the answers to requests with such a head.
-pub(crate) fn by_way_of(is_lost: impl Fn(&str) -> bool + Send + Sync + 'static) -> String {
-    let loses = move |stage, head: &str| if stage == Stage::Answered && is_lost(head) { Act::Lose } else { Act::Pass };
-    Between::before(SYNAPSE.port, loses).url()
+/// The URL of a proxy before the homeserver that drops the answers to requests whose head matches.
+pub(crate) fn losing_answers(is_lost: impl Fn(&str) -> bool + Send + Sync + 'static) -> String {
+    let loses = move |stage, head: &str| {
+        if stage == Stage::Answered && is_lost(head) { ProxyAction::Lose } else { ProxyAction::Pass }
+    };
+    Proxy::before(SYNAPSE.port, loses).url()
 }
 
-/// The address of the homeserver by way of another, where it refuses every pusher.
+/// The URL of a proxy before the homeserver that refuses every pusher.
 pub(crate) fn refusing_pushers() -> String {
     const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
     let refuses = |_, head: &str| {
         let is_pusher = head.starts_with("POST /_matrix/client/v3/pushers/set ");
-        if is_pusher { Act::Answer(answer(400, "", REFUSAL)) } else { Act::Pass }
+        if is_pusher { ProxyAction::Answer(answer(400, "", REFUSAL)) } else { ProxyAction::Pass }
     };
-    Between::before(SYNAPSE.port, refuses).url()
+    Proxy::before(SYNAPSE.port, refuses).url()
 }

@@ -1,4 +1,4 @@
-//! Logins that end with proof.
+//! Logins that end with a received push.
 
 use pushbell::app_info;
 
@@ -7,7 +7,7 @@ use crate::scene::Scene;
 #[test]
 fn a_password_login_ends_with_a_real_push() {
     let scene = Scene::new();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
@@ -20,7 +20,7 @@ fn a_password_login_ends_with_a_real_push() {
     let device = scene.devices();
     assert_eq!(device.len(), 1, "{device:?}");
     assert!(device[0].starts_with(&format!("{} on ", app_info::APP_NAME)), "{device:?}");
-    // What came is not lost: it waits for the app.
+    // The received push is not lost: it waits for the app.
     let history = scene.pushbell.history();
     assert_eq!((history[0]["body"].as_str(), &history[0]["shown"]), (Some("Dinner is ready."), &false.into()));
 }
@@ -29,13 +29,13 @@ fn a_password_login_ends_with_a_real_push() {
 fn a_push_is_proven_by_the_running_app_too() {
     let mut scene = Scene::new();
     scene.pushbell.run();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
     assert!(!login.stdout.contains("not running"), "{login:#?}");
     assert_eq!(scene.pushbell.history()[0]["body"], "Dinner is ready.");
-    // And it serves the account no longer than that is there.
+    // The account is served only while it exists.
     let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
     assert_eq!(logout.code, 0, "{logout:#?}");
     let serves = |name: &str| {
@@ -76,7 +76,7 @@ fn an_access_token_will_do_and_its_session_is_left_alone() {
             ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--event-id-only"];
         scene.pushbell.command(&arguments)
     };
-    let login = scene.beside(login, |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(login, |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(scene.devices().len(), 0);
@@ -86,7 +86,7 @@ fn an_access_token_will_do_and_its_session_is_left_alone() {
     assert!(remove.stderr.contains(&format!("pushbell logout {}", scene.alice.id)), "{remove:#?}");
     let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
     assert_eq!(logout.code, 0, "{logout:#?}");
-    // Alice's own session goes on.
+    // Alice's own session remains.
     assert_eq!(scene.alice.pushers().len(), 0);
     assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
 }
@@ -101,7 +101,7 @@ fn another_sign_in_method_leaves_one_session_of_ours() {
     for ours in [0, 1, 0] {
         let login = if ours == 0 { scene.pushbell.command(&with_token) } else { scene.login(&["--wait", "0"]) };
         assert_eq!(login.code, 3, "{login:#?}");
-        // Asked with the token, which has to stay good.
+        // Requested with the token, which must remain valid.
         assert_eq!((scene.devices().len(), scene.alice.pushers().len()), (ours, 1));
         let kept = std::fs::read_to_string(scene.pushbell.data_directory().join("secrets.json")).unwrap();
         assert_eq!(kept.matches("access_token").count(), 1);

@@ -1,4 +1,4 @@
-//! Accounts that were there before a login, and what login and logout make of them.
+//! How login and logout treat existing accounts.
 
 use std::fs;
 
@@ -20,12 +20,12 @@ fn names(scene: &Scene) -> Vec<String> {
     list.lines().skip(1).filter_map(|line| line.split_whitespace().next().map(ToOwned::to_owned)).collect()
 }
 
-/// How many notices are unread.
+/// The number of unread notices.
 fn unread(scene: &Scene) -> usize {
     scene.pushbell.history().iter().filter(|notice| notice["read"] == false).count()
 }
 
-/// Whether a push for it is answered with its pushkey in `rejected`.
+/// Whether the answer to a push for the account has its pushkey in `rejected`.
 fn is_rejected(scene: &Scene, account: &Account) -> bool {
     let (status, answer) = scene.pushbell.push(&address(account, message("1", "kitchen", "Hello")));
     assert_eq!(status, 200, "{answer}");
@@ -38,7 +38,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
     scene.pushbell.run();
     let home = scene.pushbell.account_named("home");
     scene.pushbell.ok(&["test", "--kind", "mention"]);
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
 
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(names(&scene), [&*scene.alice.id]);
@@ -52,7 +52,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
     assert_eq!(names(&scene), [""; 0]);
     assert_eq!(scene.pushbell.status()["unread"], 0);
     assert!(is_rejected(&scene, &home));
-    // It does not come back.
+    // A restart does not bring it back.
     scene.pushbell.restart();
     assert_eq!(names(&scene), [""; 0]);
 }
@@ -60,7 +60,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
 #[test]
 fn a_logout_while_it_does_not_run_leaves_nothing_unread() {
     let scene = Scene::new();
-    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+    let login = scene.concurrently(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_once_pusher_is_set()));
     assert_eq!(login.code, 0, "{login:#?}");
     assert_eq!(unread(&scene), 1);
 

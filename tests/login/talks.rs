@@ -1,21 +1,21 @@
-//! The conversation with a person at a terminal.
+//! The dialogue with the user at a terminal.
 
 use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
-    ends::GUARDED,
+    ends::BLOCKS_PRIVATE_ADDRESSES,
     rig::{SOON, Terminal, pushbell::message},
     scene::Scene,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-/// What a login says of an account without cross-signing.
+/// Printed by a login to an account without cross-signing.
 const ENCRYPTION: &str = "Encrypted messages are read; the account has no cross-signing that this session could be verified \
                           with: set up encryption in your usual client, then run `pushbell verify`.";
 
-/// Where it is told what homeservers are to push to, no question is asked about containers, which this computer may have.
+/// With the push address given, there is no question about containers, which this computer may have.
 fn login(scene: &Scene, options: &[&str]) -> Terminal {
     let told = scene.pushbell.url().replace("/_matrix/push/v1/notify", "");
     if !std::fs::read_to_string(scene.pushbell.config_file()).unwrap().contains("public_url") {
@@ -89,10 +89,10 @@ fn a_password_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let scene = Scene::new();
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
-    assert!(!terminal.is_as_usual(), "what is typed as soon as it is asked for is not shown");
+    assert!(!terminal.is_in_normal_mode(), "what is typed as soon as it is asked for is not shown");
     terminal.type_line("wrong\u{3}");
     assert_eq!(terminal.wait(SOON), None, "it was interrupted: {}", terminal.screen());
-    assert!(terminal.is_as_usual() && !terminal.screen().contains("wrong"), "{}", terminal.screen());
+    assert!(terminal.is_in_normal_mode() && !terminal.screen().contains("wrong"), "{}", terminal.screen());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn only_a_pusher_that_this_installation_has_left_is_removed() {
     let desktop = ours["device_display_name"].as_str().unwrap();
     let mark = &ours["data"]["org.pushbell.installation"];
     assert_eq!(mark.as_str().map(str::len), Some(22), "{ours}");
-    // Left behind by accounts that are lost.
+    // Left behind by lost accounts.
     let data = json!({ "org.pushbell.installation": mark });
     scene.alice.set_pusher("http://127.0.0.1:9/_matrix/push/v1/notify", app_info::APP_ID, "left-behind", &data);
     scene.alice.set_pusher_of("another computer's", app_info::APP_ID, desktop);
@@ -191,7 +191,7 @@ fn who_is_signed_in_already_is_told_so_before_the_password() {
 
 #[test]
 fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     scene.bob.send(&scene.room, "Dinner is ready.");
     let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();
     crate::rig::wait_until("the message is unread", SOON, || unread() > 0);
@@ -204,7 +204,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
     terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
     terminal.expect("Still waiting: ");
     let account = scene.pushbell.account_named(&scene.alice.id);
-    // It is on, so that nothing is asked.
+    // It is on, so there is no question about it.
     scene.pushbell.ok(&["autostart", "on"]);
     scene.pushbell.notify(&account, message("1", "kitchen", "Hello"));
     terminal.expect("A push arrived at ");
@@ -213,7 +213,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
 
 #[test]
 fn without_an_unread_room_the_likeliest_cause_is_said_too() {
-    let scene = Scene::on(&GUARDED);
+    let scene = Scene::on(&BLOCKS_PRIVATE_ADDRESSES);
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");

@@ -1,4 +1,4 @@
-//! Without a sign-in: that something is new, and no more.
+//! Without signing in: only that something is new.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     SYNAPSE,
-    relay::{Manners, Relay},
+    relay::{Behavior, Relay},
     rig::{SOON, keyring::Keyring, wait_until},
     scene::Scene,
 };
@@ -26,7 +26,7 @@ fn hints(scene: &Scene) -> Vec<Value> {
     notices.collect()
 }
 
-/// Whether one of the files below has this.
+/// Whether any file below the directory contains this.
 fn is_in_files(directory: &Path, secret: &str) -> bool {
     fs::read_dir(directory).unwrap().flatten().any(|entry| {
         let path = entry.path();
@@ -44,7 +44,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     let keyring = Keyring::start(&scene.desktop);
     scene.pushbell.configure("[popup]\ntimeout = \"never\"\n[log]\nlevel = \"trace\"\n");
     scene.pushbell.run();
-    relay.behave(Manners { token: Some(TOKEN), ..Manners::default() });
+    relay.set_behavior(Behavior { token: Some(TOKEN), ..Behavior::default() });
     let add = ["account", "add", ACCOUNT, "--ntfy", &relay.url()];
     let refused = scene.pushbell.command(&add);
     assert!(refused.code == 1 && refused.stderr.contains("--ntfy-token-file"), "{refused:#?}");
@@ -72,7 +72,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     scene.bob.send(&scene.room, "Dinner is ready.");
     let popup = scene.popup(mark, "New message");
     assert_eq!((popup.summary.as_str(), popup.body.as_str()), ("New message (phone)", ""));
-    // Whoever knows the topic can say no more, and no more often.
+    // Anyone who knows the topic can cause no other and no more frequent notices.
     let made_up = (0..30).map(|number| {
         let made_up = json!({"msgtype": "m.text", "body": "Made up."});
         let device = json!({"app_id": account.app_id, "pushkey": account.pushkey, "tweaks": {"sound": "ring"}});
@@ -81,7 +81,7 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
             "prio": "high", "devices": [device]}})
         .to_string()
     });
-    relay.say_all(made_up);
+    relay.publish_all(made_up);
     wait_until("all of that is told at once", SOON, || hints(&scene).len() == 2);
     let notices = hints(&scene);
     let at = |notice: &Value| notice["received_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
@@ -96,8 +96,8 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     }
     assert_eq!(of_account(&scene.pushbell.status())["unread"], 2, "not what the relay says");
 
-    // What was told is not told again, though the relay says all of it again, newest first.
-    relay.behave(Manners { token: Some(TOKEN), replays_all: true, ..Manners::default() });
+    // Nothing is shown twice, though the relay replays everything, newest first.
+    relay.set_behavior(Behavior { token: Some(TOKEN), replays_all: true, ..Behavior::default() });
     scene.pushbell.restart();
     scene.pushbell.wait_for_status("it is connected again", connected);
     let event = scene.bob.send(&scene.room, "Dinner is gone.");
@@ -105,8 +105,8 @@ fn hints_say_that_something_is_new_and_their_topic_is_a_secret() {
     assert_eq!(hints(&scene).len(), 3);
     let doctor = scene.pushbell.command(&["doctor"]);
     assert!(doctor.stdout.contains(&format!("{ACCOUNT}: {} relays pushes", relay.url())), "{doctor:#?}");
-    let refusing = Manners { to_readers: Some((403, "")), ..Manners::default() };
-    relay.behave(refusing);
+    let refusing = Behavior { to_readers: Some((403, "")), ..Behavior::default() };
+    relay.set_behavior(refusing);
     relay.cut();
     let status = scene.pushbell.wait_for_status("it says so", |status| {
         of_account(status)["way_now"].as_str().unwrap_or_default().contains(REFUSED)

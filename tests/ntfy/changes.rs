@@ -1,4 +1,4 @@
-//! A change of the way that is not proven leaves the old one.
+//! A change of transport that fails its test leaves the old one in place.
 
 use crate::{
     rig::{SOON, wait_until},

@@ -1,11 +1,11 @@
-//! What comes through a relay, and what does not.
+//! What is accepted through a relay, and what is not.
 
 use std::slice;
 
 use serde_json::{Value, json};
 
 use crate::{
-    relay::Manners,
+    relay::Behavior,
     rig::{FakeLogind, SOON, wait_until},
     signed_in,
 };
@@ -31,14 +31,14 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
     wait_until("what is read elsewhere goes", SOON, || !scene.desktop.notifications().open().contains_key(&popup.id()));
 
     let device = |pushkey: &str| json!([{"app_id": pusher["app_id"], "pushkey": pushkey}]);
-    let say = |push: Value| relay.say(&json!({"notification": push}).to_string());
+    let publish = |push: Value| relay.publish(&json!({"notification": push}).to_string());
     let made_up = json!({"msgtype": "m.text", "body": "Made up."});
-    say(json!({"event_id": "$made-up", "room_id": scene.room, "type": "m.room.message", "sender": scene.bob.id,
+    publish(json!({"event_id": "$made-up", "room_id": scene.room, "type": "m.room.message", "sender": scene.bob.id,
         "content": made_up, "counts": {"unread": 77}, "devices": device(pushkey)}));
-    say(json!({"event_id": "$made-up", "room_id": "!nowhere:hs.test", "devices": device(pushkey)}));
-    say(json!({"event_id": "$another", "room_id": scene.room, "devices": device("another")}));
+    publish(json!({"event_id": "$made-up", "room_id": "!nowhere:hs.test", "devices": device(pushkey)}));
+    publish(json!({"event_id": "$another", "room_id": scene.room, "devices": device("another")}));
     for nonsense in ["", "{", "7", "{\"notification\": 7}", &"x".repeat(900_000)] {
-        relay.say(nonsense);
+        relay.publish(nonsense);
     }
     let last = scene.bob.send(&scene.room, "The last one.");
     scene.popup(mark, "The last one.");
@@ -50,7 +50,7 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
     let all = scene.desktop.notifications().all_since(0);
     assert!(!all.iter().any(|popup| popup.body.contains("Made up.")), "{all:#?}");
 
-    // At our own endpoint nobody has it.
+    // At our own endpoint the pushkey is unknown.
     let forged = json!({"notification": {"event_id": "$forged", "room_id": scene.room, "type": "m.room.message",
         "content": made_up, "devices": device(pushkey)}});
     assert_eq!(scene.pushbell.push(&forged), (200, json!({"rejected": [pushkey]})));
@@ -66,7 +66,7 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
 #[test]
 fn every_event_is_known_once_however_often_the_relay_ends_and_repeats() {
     let (mut scene, relay, proof) = signed_in();
-    relay.behave(Manners { replays_all: true, ..Manners::default() });
+    relay.set_behavior(Behavior { replays_all: true, ..Behavior::default() });
     let mut events = vec![proof];
     for _ in 0..6 {
         relay.cut();
@@ -74,7 +74,7 @@ fn every_event_is_known_once_however_often_the_relay_ends_and_repeats() {
         scene.knows_once(&events);
     }
     assert!(relay.counts().0 > 6, "{:?}", relay.counts());
-    // What comes while Pushbell is away, too.
+    // Also what arrives while Pushbell is not running.
     scene.pushbell.kill9();
     events.extend((0..10).map(|number| scene.bob.send(&scene.room, &format!("Meanwhile, {number}."))));
     let connections = relay.counts().0;
@@ -91,23 +91,24 @@ fn refusals_and_silence_lose_nothing() {
     let mut events = vec![proof];
     for refusal in [(413, 41_302), (429, 42_901), (507, 50_701)] {
         let (_, _, refused) = relay.counts();
-        relay.behave(Manners { to_pushes: Some((refusal.0, json!({"code": refusal.1}))), ..Manners::default() });
+        relay
+            .set_behavior(Behavior { to_pushes: Some((refusal.0, json!({"code": refusal.1}))), ..Behavior::default() });
         events.push(scene.bob.send(&scene.room, &format!("Refused with {}.", refusal.0)));
         wait_until("it refuses", SOON, || relay.counts().2 > refused);
-        relay.behave(Manners::default());
+        relay.set_behavior(Behavior::default());
         scene.knows_once(&events);
     }
     // The homeserver deletes the pusher.
-    relay.behave(Manners { to_pushes: Some((200, json!({"rejected": "it"}))), ..Manners::default() });
+    relay.set_behavior(Behavior { to_pushes: Some((200, json!({"rejected": "it"}))), ..Behavior::default() });
     events.push(scene.bob.send(&scene.room, "Rejected."));
     wait_until("the pusher goes", SOON, || scene.alice.pushers().is_empty());
-    relay.behave(Manners::default());
+    relay.set_behavior(Behavior::default());
     logind.sleep_and_wake();
     scene.knows_once(&events);
     wait_until("the pusher is set again", SOON, || !scene.alice.pushers().is_empty());
 
-    // It is as if the connection were cut without a word.
-    relay.behave(Manners { is_mute: true, ..Manners::default() });
+    // As if the connection were lost without a FIN.
+    relay.set_behavior(Behavior { is_mute: true, ..Behavior::default() });
     let connections = relay.counts().0;
     events.push(scene.bob.send(&scene.room, "Unheard."));
     wait_until("it connects again", 2 * SOON, || relay.counts().0 > connections);
@@ -117,7 +118,7 @@ fn refusals_and_silence_lose_nothing() {
 #[test]
 fn a_relay_whose_proxy_holds_answers_back_is_asked_and_one_that_refuses_is_told_of() {
     let (scene, relay, proof) = signed_in();
-    relay.behave(Manners { holds_back: true, ..Manners::default() });
+    relay.set_behavior(Behavior { buffers_answers: true, ..Behavior::default() });
     relay.cut();
     let event = scene.bob.send(&scene.room, "By asking.");
     scene.knows_once(&[proof, event]);
@@ -128,7 +129,7 @@ fn a_relay_whose_proxy_holds_answers_back_is_asked_and_one_that_refuses_is_told_
     let doctor = scene.pushbell.command(&["doctor"]);
     assert!(doctor.stdout.contains("proxy_buffering off;"), "{doctor:#?}");
 
-    relay.behave(Manners { to_readers: Some((403, "")), ..Manners::default() });
+    relay.set_behavior(Behavior { to_readers: Some((403, "")), ..Behavior::default() });
     let mark = scene.mark();
     FakeLogind::start(&scene.desktop, false).sleep_and_wake();
     scene.popup(mark, "does not let Pushbell read the topic");

@@ -1,9 +1,9 @@
-//! `pushbell login --ntfy`
+//! `pushbell login --ntfy`.
 
 use hyper::Method;
 use serde_json::json;
 
-use crate::{SYNAPSE, prove, relay::Manners, relay::Relay, rig::pushbell::Output, scene::Scene};
+use crate::{SYNAPSE, prove, relay::Behavior, relay::Relay, rig::pushbell::Output, scene::Scene};
 
 #[track_caller]
 fn says(login: &Output, code: i32, words: &str) {
@@ -24,19 +24,19 @@ fn a_relay_that_cannot_work_is_named_before_anybody_signs_in() {
     says(&scene.login(&["--ntfy", "http://127.0.0.1:1"]), 1, "cannot be used");
     let base_url = format!("base-url: {}", relay.url());
     let no_base_url = Some((500, json!({"code": 50_003, "http": 500, "error": "internal server error"})));
-    relay.behave(Manners { to_discovery: no_base_url, ..Manners::default() });
+    relay.set_behavior(Behavior { to_discovery: no_base_url, ..Behavior::default() });
     says(&login(), 1, &base_url);
-    relay.behave(Manners { to_pushes: Some((200, json!({"rejected": "it"}))), ..Manners::default() });
+    relay.set_behavior(Behavior { to_pushes: Some((200, json!({"rejected": "it"}))), ..Behavior::default() });
     says(&login(), 1, &base_url);
-    relay.behave(Manners { to_discovery: Some((404, json!({}))), ..Manners::default() });
+    relay.set_behavior(Behavior { to_discovery: Some((404, json!({}))), ..Behavior::default() });
     says(&login(), 1, "is no ntfy server that takes Matrix pushes");
     for status in [401, 403] {
-        relay.behave(Manners { to_readers: Some((status, "")), ..Manners::default() });
+        relay.set_behavior(Behavior { to_readers: Some((status, "")), ..Behavior::default() });
         says(&login(), 1, "ntfy access everyone 'up*' read-write");
-        relay.behave(Manners { to_pushes: Some((status, json!({"code": 40_301}))), ..Manners::default() });
+        relay.set_behavior(Behavior { to_pushes: Some((status, json!({"code": 40_301}))), ..Behavior::default() });
         says(&login(), 1, "ntfy access everyone 'up*' read-write");
     }
-    relay.behave(Manners { holds_back: true, ..Manners::default() });
+    relay.set_behavior(Behavior { buffers_answers: true, ..Behavior::default() });
     says(&login(), 1, "proxy_buffering off;");
     assert_eq!(sessions(&scene), before);
     assert!(scene.alice.pushers().is_empty());
@@ -53,8 +53,8 @@ fn a_new_way_that_is_not_proven_leaves_the_old_one() {
         pushers[0]["data"]["url"].as_str().unwrap().to_owned()
     };
     let (old, sessions) = (url(&scene), sessions(&scene));
-    // Whoever reads there has to have an access token.
-    relay.behave(Manners { token: Some("tk_sesame"), ..Manners::default() });
+    // Reading the topic requires an access token.
+    relay.set_behavior(Behavior { token: Some("tk_sesame"), ..Behavior::default() });
     let token = scene.desktop.directory().join("token").display().to_string();
     std::fs::write(&token, "tk_sesame\n").unwrap();
     says(&scene.login(&["--ntfy", &relay.url(), "--wait", "1"]), 1, "--ntfy-token-file");

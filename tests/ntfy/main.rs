@@ -1,4 +1,4 @@
-//! Pushes through an ntfy server, which a stand-in plays: real homeservers push to it.
+//! Pushes through a mock ntfy server, to which real homeservers push.
 #![cfg(all(target_os = "linux", feature = "encryption"))]
 #![allow(
     clippy::unwrap_used,
@@ -29,22 +29,22 @@ use scene::Scene;
 
 static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
-/// Alice signed in by way of a relay, and what proved it.
+/// Alice signed in through a relay, and the message that completed the login.
 fn signed_in() -> (Scene, Relay, String) {
     let (scene, relay) = (Scene::at(&SYNAPSE), Relay::start());
     let proof = prove(&scene, &relay, &[]);
     scene.account("it is connected", |account| account["way_now"] == format!("connected to {}", relay.url()).as_str());
-    // What comes from now on comes by the relay.
+    // From now on events arrive through the relay.
     scene.account("it has caught up", |account| !account["caught_up_at"].is_null());
     (scene, relay, proof)
 }
 
-/// Signs in while Bob writes; what he wrote.
+/// Signs in while Bob sends a message; returns the message.
 fn prove(scene: &Scene, relay: &Relay, more: &[&str]) -> String {
     let before = relay.pushes().len();
     thread::scope(|threads| {
         let bob = threads.spawn(|| {
-            // Its own push goes through first.
+            // The login's own test push goes through first.
             rig::wait_until("the homeserver may push", rig::SOON, || {
                 scene
                     .alice

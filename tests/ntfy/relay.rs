@@ -1,4 +1,4 @@
-//! A stand-in for an ntfy server: its formats and refusals, and what a proxy before it does.
+//! A mock ntfy server: its formats and refusals, and the effects of a proxy before it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -12,30 +12,30 @@ use serde_json::{Value, json};
 
 /// How it answers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Manners {
-    /// To homeservers: status and body; `None`: it takes pushes.
+pub(crate) struct Behavior {
+    /// The answer to a homeserver's push, status and body; `None` accepts it.
     pub(crate) to_pushes: Option<(u16, Value)>,
-    /// To who looks whether it takes pushes.
+    /// The answer to discovery requests.
     pub(crate) to_discovery: Option<(u16, Value)>,
-    /// To who reads a topic.
+    /// The answer to readers of a topic.
     pub(crate) to_readers: Option<(u16, &'static str)>,
-    /// Who reads has to have this access token; who writes has not.
+    /// The access token that readers need; writers need none.
     pub(crate) token: Option<&'static str>,
-    /// Answers without an end do not get through.
-    pub(crate) holds_back: bool,
-    /// It says nothing any more on connections that are open.
+    /// Endless answers are buffered and never arrive.
+    pub(crate) buffers_answers: bool,
+    /// Sends nothing more on open connections.
     pub(crate) is_mute: bool,
-    /// It gives everything that it has, newest first, whatever is asked for.
+    /// Replays all messages, newest first, whatever the reader asks for.
     pub(crate) replays_all: bool,
 }
 
 struct Inner {
-    manners: Manners,
-    /// Its base-url.
+    behavior: Behavior,
+    /// The base URL.
     base: String,
     keepalive: Duration,
     kept: Vec<(u64, Value)>,
-    /// Connections that were opened before are to end.
+    /// Incremented to close all connections opened before.
     cut: usize,
     connections: usize,
     polls: usize,
@@ -57,12 +57,12 @@ impl Relay {
         Self::keeping_alive_each(Duration::from_secs(1))
     }
 
-    /// One that shows so often that it is there.
+    /// Starts a relay that sends keepalives at this interval.
     pub(crate) fn keeping_alive_each(keepalive: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let inner = Inner {
-            manners: Manners::default(),
+            behavior: Behavior::default(),
             base: format!("http://127.0.0.1:{port}"),
             keepalive,
             kept: Vec::new(),
@@ -76,7 +76,7 @@ impl Relay {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // Who leaves in the middle harms nobody.
+                // Ignores a client that disconnects early.
                 thread::spawn(move || drop(serve(&stream, &shared)));
             }
         });
@@ -87,7 +87,7 @@ impl Relay {
         self.inner().base.clone()
     }
 
-    /// What stands before it has this address.
+    /// Sets its base URL to that of the proxy before it.
     #[allow(dead_code, reason = "the measurement of costs uses it")]
     pub(crate) fn is_known_as(&self, address: &str) {
         address.clone_into(&mut self.inner().base);
@@ -97,36 +97,36 @@ impl Relay {
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn behave(&self, manners: Manners) {
-        self.inner().manners = manners;
+    pub(crate) fn set_behavior(&self, behavior: Behavior) {
+        self.inner().behavior = behavior;
         self.state.1.notify_all();
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(crate) fn cut(&self) {
         self.inner().cut += 1;
         self.state.1.notify_all();
     }
 
-    /// How often a connection was opened, was asked for what it has, and refused a push.
+    /// The numbers of opened connections, of polls and of refused pushes.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let inner = self.inner();
         (inner.connections, inner.polls, inner.refused)
     }
 
-    /// All pushes that it took.
+    /// All accepted pushes.
     pub(crate) fn pushes(&self) -> Vec<Value> {
         let texts = |line: &Value| serde_json::from_str(line["message"].as_str().unwrap()).unwrap();
         self.inner().kept.iter().map(|(_, line)| texts(line)).collect()
     }
 
-    /// As if somebody who knows the topic had written this.
-    pub(crate) fn say(&self, message: &str) {
-        self.say_all([message.to_owned()]);
+    /// Publishes a message, as anyone who knows the topic can.
+    pub(crate) fn publish(&self, message: &str) {
+        self.publish_all([message.to_owned()]);
     }
 
-    /// The same of several at once.
-    pub(crate) fn say_all(&self, messages: impl IntoIterator<Item = String>) {
+    /// Publishes several messages at once.
+    pub(crate) fn publish_all(&self, messages: impl IntoIterator<Item = String>) {
         let mut inner = self.inner();
         messages.into_iter().for_each(|message| keep(&mut inner, &message));
         self.state.1.notify_all();
@@ -147,7 +147,7 @@ fn answer(mut stream: &TcpStream, status: u16, more: &str, body: &str) -> std::i
 
 fn chunk(mut stream: &TcpStream, line: &Value) -> std::io::Result<()> {
     let line = format!("{line}\n");
-    // At once, as a server does.
+    // Written at once, as a server does.
     stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
 }
 
@@ -172,24 +172,24 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let lock = || state.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let manners = lock().manners.clone();
+    let behavior = lock().behavior.clone();
     match (method, path) {
         ("GET", "/_matrix/push/v1/notify") => {
             let usual = (200, json!({"unifiedpush": {"gateway": "matrix"}}));
-            let (status, body) = manners.to_discovery.unwrap_or(usual);
+            let (status, body) = behavior.to_discovery.unwrap_or(usual);
             answer(stream, status, "", &body.to_string())
         }
         ("POST", "/_matrix/push/v1/notify") => {
             let text = String::from_utf8(body).unwrap();
             let push: Value = serde_json::from_str(&text).unwrap();
             let pushkey = push["notification"]["devices"][0]["pushkey"].as_str().unwrap().to_owned();
-            let (status, body) = manners.to_pushes.unwrap_or_else(|| {
+            let (status, body) = behavior.to_pushes.unwrap_or_else(|| {
                 let is_ours = pushkey.starts_with(&format!("{}/", lock().base));
                 let rejected = if is_ours { json!([]) } else { json!([pushkey]) };
                 (200, json!({"rejected": rejected}))
             });
             let is_taken = status == 200 && body["rejected"] == json!([]);
-            // Synapse reads `rejected` by pushkey.
+            // Synapse expects the pushkey in `rejected`.
             let body = if body["rejected"] == "it" { json!({"rejected": [pushkey]}) } else { body };
             if is_taken {
                 keep(&mut lock(), &text);
@@ -200,10 +200,10 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
             answer(stream, status, "Content-Type: application/json\r\n", &body.to_string())
         }
         ("GET", path) if path.ends_with("/auth") || path.ends_with("/json") => {
-            if let Some((status, more)) = manners.to_readers {
+            if let Some((status, more)) = behavior.to_readers {
                 return answer(stream, status, more, "{}");
             }
-            match (manners.token, authorization) {
+            match (behavior.token, authorization) {
                 (None, _) => {}
                 (Some(_), None) => return answer(stream, 403, "", "{\"code\":40301}"),
                 (Some(token), Some(sent)) if sent == format!("Bearer {token}") => {}
@@ -218,15 +218,15 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
     }
 }
 
-/// What is kept of what is asked for.
-fn wanted(inner: &Inner, query: &str) -> Vec<Value> {
+/// The cached messages that match the query.
+fn matching(inner: &Inner, query: &str) -> Vec<Value> {
     let since = query.split('&').find_map(|pair| pair.strip_prefix("since="));
     let since = match since {
         None => u64::MAX,
-        // An id that it does not know means everything.
+        // An unknown ID means everything.
         Some(since) => since.parse().unwrap_or(0),
     };
-    if inner.manners.replays_all {
+    if inner.behavior.replays_all {
         return inner.kept.iter().rev().map(|(_, line)| line.clone()).collect();
     }
     inner.kept.iter().filter(|(time, _)| *time >= since).map(|(_, line)| line.clone()).collect()
@@ -236,16 +236,17 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
     let mut inner = state.0.lock().unwrap_or_else(PoisonError::into_inner);
     if query.contains("poll=1") {
         inner.polls += 1;
-        let lines: String = wanted(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        let lines: String =
+            matching(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         return answer(stream, 200, "", &lines);
     }
-    if inner.manners.holds_back {
+    if inner.behavior.buffers_answers {
         drop(inner);
-        // Until the other side has had enough.
+        // Until the client disconnects.
         return stream.read(&mut [0]).map(drop);
     }
     inner.connections += 1;
-    let (cut, replayed, mut position) = (inner.cut, wanted(&inner, query), inner.kept.len());
+    let (cut, replayed, mut position) = (inner.cut, matching(&inner, query), inner.kept.len());
     let keepalive = inner.keepalive;
     write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     chunk(stream, &json!({"id": "open", "time": now(), "event": "open", "topic": "up"}))?;
@@ -253,7 +254,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
         chunk(stream, &line)?;
     }
     while inner.cut == cut {
-        if !inner.manners.is_mute {
+        if !inner.behavior.is_mute {
             for (_, line) in &inner.kept[position..] {
                 chunk(stream, line)?;
             }
@@ -261,10 +262,10 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
         }
         let (woken, waited) = state.1.wait_timeout(inner, keepalive).unwrap_or_else(PoisonError::into_inner);
         inner = woken;
-        if waited.timed_out() && !inner.manners.is_mute {
+        if waited.timed_out() && !inner.behavior.is_mute {
             chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;
         }
     }
-    // Now in order, now as if it had been killed.
+    // Alternates between a proper end and the one of a killed process.
     if inner.cut.is_multiple_of(2) { write!(stream, "0\r\n\r\n") } else { Ok(()) }
 }

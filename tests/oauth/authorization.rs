@@ -8,7 +8,7 @@ use pushbell::homeserver::{
 };
 
 use crate::{
-    browser::{Browser, Shown},
+    browser::{Browser, FinalPage},
     homeserver, metadata,
     rig::{SOON, bus::block_on},
     server::{AccountServer, Plan},
@@ -20,8 +20,8 @@ async fn begin(homeserver: &HomeserverClient) -> Authorization {
     Authorization::begin(homeserver, &metadata(homeserver).await).await.unwrap()
 }
 
-/// Signs in with a browser, and what the browser shows.
-async fn sign_in(homeserver: &HomeserverClient) -> (Result<Session, OAuthError>, Shown) {
+/// Signs in with a browser; returns the result and the page that the browser shows last.
+async fn sign_in(homeserver: &HomeserverClient) -> (Result<Session, OAuthError>, FinalPage) {
     let (browser, authorization) = (Browser::new(), begin(homeserver).await);
     let url = authorization.url();
     tokio::join!(authorization.finish(homeserver, NAME, SOON), browser.visit(&url))
@@ -86,7 +86,7 @@ fn what_goes_wrong_is_said_on_both_sides() {
     check(Plan { consents: false, ..Plan::default() }, no, "access was denied");
     check(Plan { codes_expire: true, ..Plan::default() }, no, "invalid_grant (the test's server says so)");
     check(Plan { away: true, ..Plan::default() }, no, "502");
-    // Signed in, but the homeserver knows nobody by that token: it is not left lying about.
+    // The sign-in succeeds, but the homeserver rejects the token: the token is revoked.
     check(Plan { nobody: true, ..Plan::default() }, no, "M_UNKNOWN_TOKEN");
 }
 
@@ -112,7 +112,7 @@ fn a_callback_of_a_stranger_changes_nothing() {
             }
             let shown = browser.visit(&url).await;
             assert_eq!(shown.heading(), "You are signed in");
-            // Nobody is there any more to whom it could be told again.
+            // The redirect server has stopped after the first callback.
             let again = browser.visit(&shown.address).await;
             assert_eq!((again.status, shown.address.contains("code=")), (0, true));
         };
@@ -133,7 +133,7 @@ fn the_code_of_another_sign_in_is_worth_nothing() {
             found.unwrap_or_else(|| panic!("{key} is not in {url}")).to_owned()
         };
         let (their_url, state) = (theirs.url(), query(&ours.url(), "state"));
-        // Their browser gets as far as its own way back, which nobody answers.
+        // The other sign-in's browser is redirected to its own callback, which no longer answers.
         drop(theirs);
         let code = query(&browser.visit(&their_url).await.address, "code");
         let injected = format!("http://127.0.0.1:{}/callback?state={state}&code={code}", ours.port());

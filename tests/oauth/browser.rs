@@ -1,4 +1,4 @@
-//! A stand-in for the person's browser, as a program.
+//! A stub browser, as a program.
 
 use std::{fs, process::Stdio};
 
@@ -7,17 +7,17 @@ use tokio::process::Command;
 
 use crate::rig::{process::TempDir, pushbell::executable};
 
-/// What the browser shows in the end.
+/// The page that the browser shows last.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
-    /// 0: nobody answers there.
+pub(crate) struct FinalPage {
+    /// 0: the connection failed.
     pub(crate) status: u64,
     pub(crate) address: String,
     pub(crate) body: String,
     pub(crate) headers: Value,
 }
 
-impl Shown {
+impl FinalPage {
     pub(crate) fn from_json(page: &Value) -> Self {
         let text = |key: &str| page[key].as_str().unwrap_or_default().to_owned();
         Self {
@@ -35,7 +35,7 @@ impl Shown {
     }
 }
 
-/// A directory with the program in it, under the name that desktops know browsers by.
+/// A directory that contains the stub under the name by which desktops find browsers.
 pub(crate) struct Browser(TempDir);
 
 impl Browser {
@@ -47,12 +47,12 @@ impl Browser {
         Self(directory)
     }
 
-    /// Opens an address, goes where it leads, and says what is shown there.
-    pub(crate) async fn visit(&self, address: &str) -> Shown {
+    /// Opens an address, follows redirects, and returns the final page.
+    pub(crate) async fn visit(&self, address: &str) -> FinalPage {
         let mut command = Command::new("python3");
         command.arg(self.0.path().join("xdg-open")).arg(address).stdin(Stdio::null());
         let output = command.output().await.expect("python3 starts. `make test` installs what the tests need");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Shown::from_json(&serde_json::from_slice(&output.stdout).expect("it prints JSON"))
+        FinalPage::from_json(&serde_json::from_slice(&output.stdout).expect("it prints JSON"))
     }
 }

@@ -1,4 +1,4 @@
-//! The device authorization grant, with a browser that is elsewhere.
+//! The device authorization grant, with a browser on another device.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What a homeserver offers.
+//! Discovery of a homeserver's sign-in methods.
 
 use pushbell::homeserver::oauth::{self, Authorization, OAuthError};
 

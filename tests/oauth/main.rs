@@ -1,5 +1,5 @@
-//! Signing in with a browser: an authorization server written for these tests, which checks what it is sent, and a real
-//! Synapse, which leaves signing in to that server.
+//! Signing in with a browser: a mock authorization server that validates every request, and a real Synapse that
+//! delegates authentication to it.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -27,13 +27,13 @@ use pushbell::{
     http_client::HttpClient,
 };
 
-/// A client of whatever serves the client-server API at that port of the loopback interface.
+/// A client for the client-server API at this port of the loopback interface.
 fn homeserver(port: u16) -> HomeserverClient {
     let base = BaseUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
     HomeserverClient::new(HttpClient::new().unwrap(), base)
 }
 
-/// What that homeserver says of its authorization server.
+/// The homeserver's authorization server metadata.
 async fn metadata(homeserver: &HomeserverClient) -> oauth::Metadata {
     oauth::metadata(homeserver).await.unwrap().expect("the homeserver has the OAuth 2.0 API")
 }

@@ -1,4 +1,4 @@
-//! Signing in with a browser from Pushbell's page: the tab that began it goes on by itself.
+//! Signing in with a browser from Pushbell's page: the tab that started the sign-in continues by itself.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn single_sign_on_goes_on_in_the_tab_that_began_it() {
     let bob = synapse.register("bob", "Bob");
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut pushbell = Pushbell::prepare(&desktop, "");
-    // Where it is told what homeservers push to, nothing is asked about containers, which this computer may have.
+    // With the push address configured, there is no question about containers, which this computer may have.
     pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
     pushbell.run();
     let visit = Visit::begin(&pushbell, "setup");
@@ -59,14 +59,14 @@ fn single_sign_on_goes_on_in_the_tab_that_began_it() {
     bob.create_room(&json!({"name": "Kitchen", "invite": ["@alice:hs.test"]}));
     wait_for("it has come", SOON, || visit.get("/setup").body.contains("You are connected").then_some(()));
 
-    // Ended by the person, the next one leaves nothing behind.
+    // Cancelled by the user, a sign-in leaves nothing behind for the next one.
     visit.post("/setup/forget", &[]);
     visit.post("/setup/begin", &[("user", "@bob:hs.test"), ("homeserver", &homeserver)]);
     shown("name=\"question\" value=\"");
     visit.post("/setup/cancel", &[]);
     wait_for("it has ended", SOON, || visit.get("/setup").body.contains("You have ended it").then_some(()));
     assert_eq!(pushbell.status()["accounts"].as_array().unwrap().len(), 1);
-    // By hand.
+    // Without the browser's redirect.
     visit.post("/setup/forget", &[]);
     let made = visit.post("/setup/by-hand", &[("name", "work")]).body;
     let account = pushbell.account_named("work");

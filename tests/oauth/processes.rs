@@ -1,5 +1,5 @@
-//! The program and a command, two processes, that need the same session's token renewed at the same time. The server takes
-//! a refresh token that it sees twice for stolen, and ends the session.
+//! The app and a command, two processes, refresh the same session's token at the same time. The server treats a reused
+//! refresh token as stolen and ends the session.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path, thread};
 
@@ -12,7 +12,7 @@ use crate::{
     synapse,
 };
 
-/// The program's files, all of which are in its data directory as far as sessions need any.
+/// The app's paths, as far as sessions need them: all in its data directory.
 fn paths(data: &Path) -> Paths {
     let path = |name: &str| data.join(name);
     Paths {
@@ -29,15 +29,15 @@ fn paths(data: &Path) -> Paths {
     }
 }
 
-/// Whether some process waits for this lock.
+/// Whether some process waits for this file lock.
 fn is_waited_for(lock: &Path) -> bool {
     let Ok(lock) = fs::metadata(lock) else { return false };
     let inode = format!(":{} ", lock.ino());
     fs::read_to_string("/proc/locks").unwrap().lines().any(|line| line.contains("->") && line.contains(&inode))
 }
 
-/// Runs the program until it asks for a refresh, which is answered once somebody else wants the same.
-fn beside_a_refresh_of_the_program<T: Send>(scene: &mut Scene, run: impl FnOnce(&Scene) -> T + Send) -> T {
+/// Runs the app until it requests a refresh, which is held until the other process needs one too.
+fn during_a_refresh_of_the_app<T: Send>(scene: &mut Scene, run: impl FnOnce(&Scene) -> T + Send) -> T {
     let before = scene.server.world().refreshes;
     scene.server.world().plan.holds_refreshes = true;
     scene.pushbell.launch(&["run"]);
@@ -61,13 +61,13 @@ fn two_processes_renew_a_token_once_and_both_go_on() {
     let login = scene.login();
     assert_eq!(login.code, 3, "{login:#?}");
 
-    let signed_in = beside_a_refresh_of_the_program(&mut scene, |scene| {
+    let signed_in = during_a_refresh_of_the_app(&mut scene, |scene| {
         let paths = paths(&scene.pushbell.data_directory());
         let account = AccountsFile::new(&paths.accounts).read().unwrap().find("@alice:hs.test").cloned().unwrap();
         block_on(Sessions::new(Secrets::new(&paths)).open(&account.sign_in.unwrap(), SOON)).unwrap()
     });
-    // Catching up and reading encrypted messages open the session one after the other, and a token of a second is
-    // renewed for each.
+    // Catching up and reading encrypted messages open the session one after the other, and each refreshes a token that
+    // is valid for one second.
     assert!(scene.server.world().refreshes <= 2, "the two processes share one");
     let who: serde_json::Value = block_on(signed_in.client.get("/_matrix/client/v3/account/whoami")).unwrap();
     assert_eq!(who["user_id"], "@alice:hs.test");
@@ -76,8 +76,7 @@ fn two_processes_renew_a_token_once_and_both_go_on() {
     assert!(!scene.server.world().sessions[0].over);
 
     scene.pushbell.terminate();
-    let logout =
-        beside_a_refresh_of_the_program(&mut scene, |scene| scene.pushbell.command(&["logout", "@alice:hs.test"]));
+    let logout = during_a_refresh_of_the_app(&mut scene, |scene| scene.pushbell.command(&["logout", "@alice:hs.test"]));
     assert_eq!(logout.code, 0, "{logout:#?}");
     assert!(logout.stdout.contains("Removed the pusher.\nSigned out.\n"), "{logout:#?}");
 }

@@ -1,4 +1,4 @@
-//! `pushbell login` with a browser, as a person runs it: a browser on the desktop, none, one that does not start.
+//! `pushbell login` with a browser: one that works, none, and one that fails to start.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    browser::{Browser, Shown},
+    browser::{Browser, FinalPage},
     homeserver,
     rig::{
         Desktop, DesktopOptions, Pushbell, SOON, Synapse,
@@ -36,14 +36,14 @@ impl Scene {
         let desktop = Desktop::start(DesktopOptions::BARE);
         let pushbell = Pushbell::prepare(&desktop, "");
         let scene = Self { server, synapse, pushbell, _desktop: desktop };
-        scene.opens_with(include_str!("browser.py"));
+        scene.set_browser(include_str!("browser.py"));
         scene
     }
 
-    /// What the desktop opens addresses with.
-    fn opens_with(&self, script: &str) {
+    /// Makes this script the program that opens addresses.
+    fn set_browser(&self, script: &str) {
         let directory = self.pushbell.home().parent().expect("homes are in a directory").join("bin");
-        // Never this computer's own browser, which would be tried next.
+        // The fallback must not open this computer's own browser.
         for (program, script) in [("xdg-open", script), ("gio", "#!/bin/sh\nexit 3\n")] {
             fs::write(directory.join(program), script).unwrap();
             executable(&directory.join(program));
@@ -66,21 +66,21 @@ impl Scene {
         self.pushbell.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// The same, without waiting for its end.
+    /// The same without waiting for the end.
     fn launch(&mut self) {
         let arguments = self.arguments();
         self.pushbell.launch(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
-    /// What the browser opened, and what it showed in the end.
-    fn seen(&self) -> (String, Shown) {
+    /// The address that the browser opened, and the final page.
+    fn seen(&self) -> (String, FinalPage) {
         let text = wait_for("the browser has ended", SOON, || fs::read_to_string(self.record()).ok());
         fs::remove_file(self.record()).unwrap();
         let page: Value = serde_json::from_str(&text).unwrap();
-        (page["argument"].as_str().unwrap().to_owned(), Shown::from_json(&page))
+        (page["argument"].as_str().unwrap().to_owned(), FinalPage::from_json(&page))
     }
 
-    /// The session that was made last.
+    /// The session granted last.
     fn granted(&self) -> Granted {
         self.server.world().sessions.last().cloned().expect("somebody has signed in")
     }
@@ -110,8 +110,8 @@ fn an_account_signs_in_by_oauth_and_out_again() {
         assert!(!told.contains(secret), "{secret} is in {told}");
     }
 
-    // Again, on another way: a desktop whose browser does not start. What it was before is over then.
-    scene.opens_with("#!/bin/sh\nexit 3\n");
+    // Again on a desktop whose browser does not start. This login ends the previous session.
+    scene.set_browser("#!/bin/sh\nexit 3\n");
     scene.server.world().plan.access_life = 1;
     let login = scene.login();
     assert_eq!(login.code, NOTHING_CAME, "{login:#?}");
@@ -123,7 +123,7 @@ fn an_account_signs_in_by_oauth_and_out_again() {
     let kept = fs::read_to_string(scene.pushbell.data_directory().join("secrets.json")).unwrap();
     assert!(kept.contains(second.device_id()) && !kept.contains(first.device_id()), "what it was before is kept");
 
-    // By now the access token is expired: it is renewed on the way out.
+    // The access token has expired by now: logout refreshes it first.
     let logout = scene.pushbell.command(&["logout", "@alice:hs.test"]);
     assert_eq!(logout.code, 0, "{logout:#?}");
     let last = scene.granted();
@@ -172,7 +172,7 @@ fn an_account_signs_in_by_single_sign_on_and_out_again() {
 #[test]
 fn ctrl_c_ends_the_wait_for_the_browser() {
     let mut scene = Scene::new(synapse::start(Plan::default()));
-    scene.opens_with("#!/bin/sh\nexit 0\n");
+    scene.set_browser("#!/bin/sh\nexit 0\n");
     scene.launch();
     wait_until("the address is shown", SOON, || scene.pushbell.app().stdout().contains("redirect_uri"));
     let output = scene.pushbell.app().stdout();

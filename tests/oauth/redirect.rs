@@ -1,4 +1,4 @@
-//! The way back from the browser, on its own.
+//! The local redirect server on its own.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ use crate::{
     rig::{SOON, bus::block_on},
 };
 
-/// Sends bytes, and reads until the other side closes.
+/// Sends bytes, and reads until the server closes the connection.
 async fn send(port: u16, bytes: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // A connection that is closed on what it still sends is reset.
+    // Closing a connection with unread data resets it.
     let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "no answer to {bytes:.60?}");
     String::from_utf8(answer).unwrap()
@@ -67,7 +67,7 @@ fn what_is_no_callback_is_turned_away() {
             let answer = tokio::time::timeout(Duration::from_secs(5), send(port, &right)).await;
             answer.unwrap_or_default()
         });
-        // Nobody said how it ended, as when the program ends.
+        // The sign-in's outcome was never reported, as when the program exits.
         assert!(answer.is_empty() || answer.contains("410"), "{answer}");
         drop(callback);
     });

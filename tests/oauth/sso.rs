@@ -1,4 +1,4 @@
-//! Single sign-on with a real Synapse, which asks the test's server who somebody is (CAS).
+//! Single sign-on with a real Synapse that authenticates users at the test's CAS server.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ fn a_person_signs_in_through_synapse() {
     });
 }
 
-/// A login token is good once, and a redirect without one is none.
+/// A login token is valid once, and a callback without one is rejected.
 async fn another_callback_brings_nothing(homeserver: &HomeserverClient, browser: &Browser, used: &str) {
     let (_, used) = used.split_once("loginToken=").expect("the browser came back with a token");
     let used = format!("&loginToken={used}");

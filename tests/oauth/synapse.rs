@@ -1,4 +1,4 @@
-//! A real Synapse that leaves signing in to the test's server, as it does to Matrix Authentication Service.
+//! A real Synapse that delegates authentication to the test's server, as it does to Matrix Authentication Service.
 
 use pushbell::homeserver::{
     HttpPusher,

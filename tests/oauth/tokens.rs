@@ -1,4 +1,4 @@
-//! Renewing and ending a session.
+//! Refreshing tokens and ending a session.
 
 use pushbell::{
     homeserver::{

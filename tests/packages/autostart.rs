@@ -1,4 +1,4 @@
-//! `pushbell autostart` where no user manager runs.
+//! `pushbell autostart` without a user manager.
 
 use std::{
     fs,
@@ -35,10 +35,10 @@ fn without_a_user_manager_an_autostart_entry_starts_it() {
     assert!(!entry.exists());
 }
 
-/// A home, and a system of its own as far as variables lead to one.
-struct Places(TempDir);
+/// A home directory, and system directories as far as environment variables can redirect them.
+struct Directories(TempDir);
 
-impl Places {
+impl Directories {
     fn new() -> Self {
         Self(TempDir::new())
     }
@@ -76,7 +76,7 @@ impl Places {
         path
     }
 
-    /// A unit of a package.
+    /// Installs a unit as a package does.
     fn install_unit(&self) {
         let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=graphical-session.target\n";
         self.write(&format!("data/systemd/user/{}", unit()), text);
@@ -89,7 +89,7 @@ fn unit() -> String {
 
 #[test]
 fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
-    let places = Places::new();
+    let places = Directories::new();
     places.install_unit();
     assert_eq!(places.status(), "Pushbell does not start with the desktop.\n");
     let link = places.path(&format!("config/systemd/user/graphical-session.target.wants/{}", unit()));
@@ -99,7 +99,7 @@ fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
     assert_eq!(places.status(), format!("{by}.\n"));
     places.write(&format!("config/autostart/{}.desktop", app_info::APP_ID), "[Desktop Entry]\nExec=pushbell\n");
     assert!(places.status().contains("But one is enough: "), "{}", places.status());
-    // Without a user manager, the entry is kept.
+    // Without a user manager, the desktop entry is kept.
     let on = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "on"]);
     assert!(on.contains("by the XDG autostart entry") && !on.contains("But"), "{on}");
     assert!(link.symlink_metadata().is_err());
@@ -107,7 +107,7 @@ fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
 
 #[test]
 fn a_unit_that_the_system_starts_is_masked() {
-    let places = Places::new();
+    let places = Directories::new();
     places.install_unit();
     let link = places.path(&format!("run/systemd/user/graphical-session.target.wants/{}", unit()));
     fs::create_dir_all(link.parent().expect("a directory")).expect("made");
@@ -121,7 +121,7 @@ fn a_unit_that_the_system_starts_is_masked() {
 
 #[test]
 fn an_entry_of_the_systems_is_found_and_hidden() {
-    let places = Places::new();
+    let places = Directories::new();
     let text = "[Desktop Entry]\nType=Application\nName=Pushbell\nExec=pushbell run\n";
     let entry = places.write(&format!("etc/xdg/autostart/{}.desktop", app_info::APP_ID), text);
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());

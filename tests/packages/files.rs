@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// The id of a build that is installed; a build for tests has another.
+/// The ID of an installed build; a test build has another.
 const ID: &str = "org.pushbell.Pushbell";
 
 fn asset(name: &str) -> PathBuf {
@@ -62,7 +62,7 @@ fn a_release_says_what_changed_in_it_and_nothing_more() {
 
 #[test]
 fn the_user_unit_is_valid() {
-    // The program has to be there for the check.
+    // The check requires the program to exist.
     let directory = tempfile::tempdir().expect("a directory");
     let unit = directory.path().join("pushbell.service");
     let program = env!("CARGO_BIN_EXE_pushbell");
@@ -70,7 +70,7 @@ fn the_user_unit_is_valid() {
     let mut command = Command::new("systemd-analyze");
     command.args(["--user", "verify", "--man=no"]).arg(unit).env("XDG_RUNTIME_DIR", directory.path());
     let output = command.output().expect("systemd-analyze starts; `make test` installs it");
-    // Of other units of this computer it may say something, too.
+    // It may also complain about other units of this computer.
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("pushbell"), "{said}");
 }
@@ -94,7 +94,7 @@ fn the_unit_is_limited_as_the_documentation_says() {
     assert!(documented.contains("`systemd-analyze --user security` gives 6.5 for it"));
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = Command::new("systemd-analyze");
-    // In tenths, with room for what another version of systemd counts.
+    // In tenths, with a margin for the scoring of other systemd versions.
     command.args(["--user", "security", "--offline=true", "--no-pager", "--threshold=66"]);
     command.arg(asset("pushbell.service")).env("XDG_RUNTIME_DIR", directory.path()).env("LC_ALL", "C.UTF-8");
     let output = command.output().expect("systemd-analyze starts; `make test` installs it");

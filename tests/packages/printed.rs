@@ -1,18 +1,18 @@
-//! What the program prints for packagers.
+//! The program's output for packagers.
 
 use std::{
     io::Write,
     process::{Command, Output, Stdio},
 };
 
-/// Runs the program where nobody has a home.
+/// Runs the program without a home directory.
 fn printed(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pushbell")).args(arguments).env_clear().output().expect("it runs");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What a program says of this text.
+/// The output of a program that reads this text.
 #[track_caller]
 fn reads(program: &str, arguments: &[&str], text: &str) -> Output {
     let mut command = Command::new(program);
@@ -59,7 +59,7 @@ fn the_manual_page_is_one_that_man_reads_and_has_every_command() {
     let read = reads("man", &["--warnings", "--encoding=UTF-8", "-l", "-"], &page);
     assert!(read.stderr.is_empty(), "{}", String::from_utf8_lossy(&read.stderr));
     let text = String::from_utf8(read.stdout).expect("text");
-    // As `man` justifies it: words, with whatever space there is between them.
+    // `man` justifies the text: compare words, whatever the spacing.
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
         "pushbell - Notifications from your Matrix homeserver",

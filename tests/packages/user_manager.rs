@@ -1,4 +1,4 @@
-//! The user unit under a real user manager of systemd, on a real desktop.
+//! The user unit under a real systemd user manager, on a real desktop.
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
+    mock_homeserver::MockHomeserver,
     rig::{
         Desktop, DesktopOptions, Notifier, Pushbell, SOON, Sound,
         keyring::Keyring,
@@ -20,11 +21,10 @@ use crate::{
         wait_for, wait_until,
     },
     stage,
-    stand_in::StandIn,
 };
 
-/// Starts a user manager that takes nothing for its own that others may use: with processes, mounts and a control group
-/// of its own. It is given what a booted system has, since it would not start without.
+/// Starts a user manager in PID and mount namespaces and a control group of its own, so that it cannot affect others.
+/// It gets what it expects of a booted system.
 const MANAGER: &str = r#"
 set -e
 group=/sys/fs/cgroup/$1
@@ -38,14 +38,14 @@ find "$group" -depth -type d -exec rmdir {} + || true
 
 struct Session {
     manager: Part,
-    /// What runs a program among the manager's processes.
+    /// The command that runs a program in the manager's namespaces.
     enter: Vec<String>,
     pushbell: Pushbell,
     desktop: Desktop,
 }
 
 impl Session {
-    /// A desktop with a user manager that does not know of the graphical session yet.
+    /// A desktop with a user manager whose graphical session has not started yet.
     fn start() -> Self {
         let options =
             DesktopOptions { notifier: Some(Notifier::Dunst), sound: Some(Sound::Pulse), ..DesktopOptions::BARE };
@@ -53,11 +53,11 @@ impl Session {
         let pushbell = Pushbell::prepare(&desktop, "");
         let units = pushbell.home().join(".config/systemd/user");
         fs::create_dir_all(&units).expect("the home is writable");
-        // graphical-session.target can only be started by what belongs to it, as desktops do.
+        // graphical-session.target can only be started by a unit bound to it, as desktops do.
         fs::write(units.join("desktop.target"), "[Unit]\nWants=dbus.service\nBindsTo=graphical-session.target\n")
             .expect("written");
-        // Its own bus and sound server would take the places of the desktop's. Once it believes that it has started the
-        // bus, it is on it.
+        // Its own bus and sound server would replace the desktop's. Once it assumes that it has started the bus, it
+        // connects to it.
         for (name, text) in [
             ("dbus.socket", "[Socket]\nListenStream=%t/no-bus\n"),
             ("dbus.service", "[Unit]\nRequires=dbus.socket\n[Service]\nExecStart=/bin/sleep infinity\n"),
@@ -92,7 +92,7 @@ impl Session {
         command.output().expect("nsenter starts; `make test` installs it")
     }
 
-    /// A command of the app among the manager's processes: systemd answers nobody whose process it cannot see.
+    /// Runs a command of the app in the manager's namespaces: systemd ignores clients whose process it cannot see.
     fn pushbell(&self, arguments: &[&str]) -> String {
         let enter: Vec<&str> = self.enter.iter().map(String::as_str).collect();
         let output = self.pushbell.command_under(&enter, arguments);
@@ -110,7 +110,7 @@ impl Session {
         assert!(started.status.success(), "{started:?}");
     }
 
-    /// What the kernel says of the unit's process.
+    /// `/proc` status of the unit's main process.
     fn main_process(&self) -> String {
         let pid = self.says(&["show", "--property=MainPID", "--value", &unit()]);
         let (enter, rest) = self.enter.split_first().expect("a program");
@@ -138,7 +138,7 @@ fn unit() -> String {
 #[test]
 fn the_user_unit_starts_with_the_session_under_its_limits() {
     let session = Session::start();
-    // An account made by hand: no welcome popup to look past.
+    // An account added by hand avoids the welcome popup.
     session.pushbell.ok(&["account", "add", "limited"]);
     let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", app_info::APP_ID));
     let said = session.pushbell(&["autostart", "on"]);
@@ -161,7 +161,7 @@ fn the_user_unit_starts_with_the_session_under_its_limits() {
     let status = session.pushbell.wait_for_status("it can show popups", |status| status["popup"]["available"] == true);
     assert_eq!(status["problems"], json!([]));
 
-    // Popup, sound and click, under the limits of the unit; what opens the room is not under them.
+    // Popup, sound and click, under the limits of the unit, which do not apply to the program that opens the room.
     let opened = session.pushbell.home().join("opened");
     let launcher = session.pushbell.home().parent().expect("a directory").join("bin/xdg-open");
     let script = format!(
@@ -197,7 +197,7 @@ fn the_user_unit_starts_with_the_session_under_its_limits() {
     session.desktop_begins();
     assert_eq!(session.says(&["is-active", &unit()]), "inactive");
 
-    // The unit of a package is used if it starts this program, else one is made.
+    // A package's unit is used if it starts this program; otherwise one is written.
     let home = session.pushbell.home();
     let own = home.join(format!(".config/systemd/user/{}", unit()));
     assert!(!own.exists());
@@ -219,8 +219,8 @@ fn the_user_unit_starts_with_the_session_under_its_limits() {
 fn the_keyring_is_read_and_written_under_the_limits_of_the_unit() {
     let session = Session::start();
     let keyring = Keyring::start(&session.desktop);
-    let homeserver = StandIn::start();
-    // Good for one renewal each, as homeservers have it; the newest token alone is known.
+    let homeserver = MockHomeserver::start();
+    // Each refresh token is valid once, as with homeservers; only the newest token is accepted.
     let newest = |token: &'static str, before: &'static str| {
         homeserver.answer(|answers| {
             answers.instead = Box::new(move |asked| match asked.what.as_str() {
@@ -252,7 +252,7 @@ fn the_keyring_is_read_and_written_under_the_limits_of_the_unit() {
     signed_in.keep(&session.pushbell, &account);
     assert!(kept().is_empty());
 
-    // What is renewed is written into the keyring, and is in no file any more.
+    // A refreshed token is written into the keyring, and is no longer in any file.
     newest("second", "first");
     session.desktop_begins();
     session.pushbell(&["autostart", "on"]);
@@ -261,12 +261,12 @@ fn the_keyring_is_read_and_written_under_the_limits_of_the_unit() {
     assert_eq!(kept(), ["\"second\""]);
     assert!(!session.pushbell.data_directory().join("secrets.json").exists());
 
-    // The next login finds it there.
+    // After the next login the token is read from there.
     session.desktop_ends();
     login();
     assert_eq!(homeserver.count("POST /refresh"), 1);
 
-    // What was read from there is replaced there.
+    // A token read from there is replaced there.
     session.desktop_ends();
     newest("third", "second");
     login();

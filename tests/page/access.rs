@@ -1,4 +1,4 @@
-//! Who gets in, and what others get.
+//! Who is let in, and what others get.
 
 use std::{
     io::{ErrorKind, Read},
@@ -24,7 +24,7 @@ fn an_address_lets_in_once_and_nobody_enters_without_one() {
     let (_desktop, pushbell) = start();
     let address = Address::of(&pushbell, "health");
     let enter = get(&address.host, &address.path, "");
-    // Nobody but the page's own host is answered: a name that somebody has made to lead here is another.
+    // Only the page's own host name is answered: any other name may be DNS rebinding.
     for host in ["evil.example", &format!("evil.example:{}", address.port), "localhost", "127.0.0.1:1"] {
         assert_eq!(exchange(address.port, &get(host, &address.path, "")).unwrap().status, 421, "{host}");
     }
@@ -91,7 +91,7 @@ fn another_user_of_the_computer_gets_no_byte() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         (String::from_utf8_lossy(&output.stdout).into_owned(), stderr)
     };
-    // With the very address, which anybody can read who sees the browser's command line.
+    // With the exact URL, which anyone who sees the browser's command line can read.
     let other: &[&str] = if getuid().is_root() { &OTHER_USER } else { &["sudo", "-n", "-u", "nobody"] };
     let (other, problem) = asks(other[0], &other[1..]);
     assert_eq!(other, "", "{problem}");
@@ -100,7 +100,7 @@ fn another_user_of_the_computer_gets_no_byte() {
     assert!(own.starts_with("HTTP/1.1 303"), "the address is still good: {own}");
 }
 
-/// What runs a program as another user.
+/// The command that runs a program as another user.
 const OTHER_USER: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the page shows and does, asked without a browser.
+//! The page's content and actions, requested without a browser.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     visit::Visit,
 };
 
-/// Markup, scripts and addresses that run.
+/// Markup, scripts and URLs that would execute.
 const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)><a href=\"javascript:alert(1)\">x</a>";
 
 #[test]
@@ -48,7 +48,7 @@ fn what_strangers_write_is_shown_as_text() {
     assert!(inbox.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{inbox}");
     let link = "href=\"https://example.org/a?b=1&amp;c=2\" target=\"_blank\" rel=\"noopener noreferrer\"";
     assert!(inbox.contains(link), "{inbox}");
-    // The room's own page is found by its address, whatever is in it.
+    // The room's own page is found by its URL, whatever the URL contains.
     let rooms = visit.get("/inbox?show=rooms").body;
     let mut addresses = rooms.split("href=\"").filter_map(|part| part.split('"').next());
     let room = addresses.find(|address| address.starts_with("/inbox?account=") && address.contains("script")).unwrap();
@@ -82,7 +82,7 @@ fn the_inbox_is_read_searched_and_paged() {
     let rooms = visit.get("/inbox?show=rooms").body;
     assert_eq!((rooms.matches("class=\"room ").count(), rooms.matches(">30<").count()), (2, 2));
 
-    // One is read, and what came before it in its room.
+    // One notice is marked as read, with all earlier ones in its room.
     let id = first.split("name=\"notice\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let read = visit.post("/inbox/read", &[("notice", &id), ("back", "/inbox?show=unread")]);
     assert!(read.status == 200 && read.body.contains("Marked as read."), "{}", read.body.len());
@@ -115,7 +115,7 @@ fn settings_are_checked_and_written_beside_the_persons_comments() {
     set("history", "keep_days", "7");
     assert_eq!(file(), format!("{expected}\n[history]\nkeep_days = 7\n"));
 
-    // What the check does not take changes nothing, and is said in its own words, before it is sent, too.
+    // An invalid value changes nothing, and its error message is shown; also by the check before it is sent.
     let (before, refused) = (file(), set("popup", "lines", "99"));
     assert!(refused.body.contains("popup.lines = 99: expected"), "{refused:?}");
     let fields = [("section", "sound"), ("key", "volume"), ("value", "loud")];
@@ -147,7 +147,7 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     pushbell.run();
     let (account, recording) = (pushbell.account(), Recording::start(&desktop));
     let hears_tone = |mark| {
-        // A busy computer may break it up.
+        // A busy machine may break it up.
         let is_whole = |burst: &&Burst| burst.length > Duration::from_millis(150);
         let start = Instant::now();
         let burst = loop {
@@ -164,7 +164,7 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     let file = || std::fs::read_to_string(pushbell.config_file()).unwrap();
     let sounds = pushbell.data_directory().join("sounds");
 
-    // What is no sound is not kept, whatever it is called; what is one has a name of the program's own.
+    // A file that is no sound is rejected, whatever its name; a sound is stored under a name of the app's own.
     let refused = visit.post_file("/settings/sound", "a.ogg", b"OggS: no sound");
     assert!(refused.body.contains("The sound is not kept: it cannot be decoded"), "{refused:?}");
     let too_large = visit.post_file("/settings/sound", "a.ogg", &vec![0; 2_000_001]);
@@ -176,7 +176,7 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     assert!(kept.body.contains("The sound is kept as “my-kitchen.wav”."), "{kept:?}");
     assert_eq!(std::fs::read(sounds.join("my-kitchen.wav")).unwrap(), tone);
 
-    // Only what is listed is chosen. A message with that name then has it, which a button plays, too.
+    // Only listed sounds can be chosen. A message with that tweak then uses it, and so does the play button.
     let choose = |tweak: &str, sound: &str| {
         visit
             .post("/settings/sound-for", &[("tweak", tweak), ("sound", sound)])
@@ -223,7 +223,7 @@ fn health_has_a_button_for_what_the_program_can_do() {
     does("edit");
     wait_until("the file is opened", SOON, || pushbell.opened().len() > opened);
     wait_until("nothing is paused", SOON, || !visit.get("/health").body.contains("End the pause"));
-    // Nothing is known by this name.
+    // Unknown actions are ignored.
     assert!(!does("x").contains("class=\"note") && does("verify").contains("there is no such account"));
 }
 

@@ -1,4 +1,4 @@
-//! A real browser, headless: Debian's Chromium, told what to do by its driver (the `WebDriver` protocol).
+//! A real headless browser: Debian's Chromium, controlled by its driver (the `WebDriver` protocol).
 
 use std::process::Command;
 
@@ -14,16 +14,16 @@ use crate::{
     visit::Address,
 };
 
-/// A window of the browser.
+/// A browser window.
 pub(crate) struct Browser {
     session: String,
     port: u16,
-    // They end before the directory.
+    // Dropped before the directory.
     _driver: Part,
     directory: TempDir,
 }
 
-/// What Enter and Escape are called in the protocol.
+/// The Escape key in the protocol.
 pub(crate) const ESCAPE: &str = "\u{e00c}";
 
 impl Browser {
@@ -55,7 +55,7 @@ impl Browser {
         browser
     }
 
-    /// Starts it and enters the page.
+    /// Starts it and opens the page.
     #[track_caller]
     pub(crate) fn on(pushbell: &Pushbell, section: &str) -> Self {
         let browser = Self::start(pushbell, 1280);
@@ -63,7 +63,7 @@ impl Browser {
         browser
     }
 
-    /// Enters the page by a new address.
+    /// Opens the page at a new one-time URL.
     #[track_caller]
     pub(crate) fn enter(&self, pushbell: &Pushbell, section: &str) {
         self.go(&Address::of(pushbell, section).url());
@@ -89,13 +89,13 @@ impl Browser {
         self.tell("/url", &json!({ "url": url }));
     }
 
-    /// What a script returns.
+    /// The result of a script.
     #[track_caller]
     pub(crate) fn script(&self, script: &str) -> Value {
         self.tell("/execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// All that the page shows.
+    /// The page's visible text.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
         self.script("return document.body.innerText").as_str().unwrap_or_default().to_owned()
@@ -110,7 +110,7 @@ impl Browser {
         }
     }
 
-    /// The element of this selector, when it is there and can be seen.
+    /// The visible element of this selector.
     #[track_caller]
     fn element(&self, selector: &str) -> String {
         wait_for(selector, SOON, || {
@@ -124,7 +124,7 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
-        // One that was just taken over by the page's script is another one now.
+        // An element that the page's script has just replaced is stale.
         wait_until(selector, SOON, || {
             let element = self.element(selector);
             let path = format!("{}/element/{element}/click", self.session);
@@ -145,7 +145,7 @@ impl Browser {
         self.tell("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
-    /// Opens another tab there, and returns to this one.
+    /// Opens this address in another tab, and returns to the current one.
     #[track_caller]
     pub(crate) fn open_tab(&self, url: &str) -> String {
         let tab = self.tell("/window/new", &json!({"type": "tab"}))["handle"].as_str().unwrap().to_owned();
@@ -161,7 +161,7 @@ impl Browser {
         self.tell("/window", &json!({ "handle": tab }));
     }
 
-    /// What has gone wrong in scripts, or was kept from loading.
+    /// Script errors and blocked resources.
     #[track_caller]
     pub(crate) fn errors(&self) -> Vec<String> {
         let log = self.tell("/se/log", &json!({"type": "browser"}));
@@ -175,7 +175,7 @@ impl Drop for Browser {
         if std::thread::panicking() {
             return;
         }
-        // Ends the browser, which is no child of ours.
+        // Ends the browser, which is not our child process.
         drop(http::request(self.port, &Method::DELETE, &self.session, None, ""));
     }
 }

@@ -9,11 +9,11 @@ use crate::{
     },
 };
 
-/// Pushes of a flood, and who sends them.
+/// Number of pushes in a flood, and number of threads that send them.
 const FLOOD: usize = 3000;
 const SENDERS: usize = 8;
 
-/// Begins to sign in, by a push and nothing else: listening would connect, too.
+/// Starts signing in with pushes only: listening would connect, too.
 fn sign_in_to_pushes(browser: &Browser, user: &str, synapse: &Synapse) {
     browser.enter_text("#user", user);
     browser.click("#own-address summary");
@@ -31,7 +31,7 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     alice.join(&room);
     let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
     let mut pushbell = Pushbell::prepare(&desktop, "");
-    // Where it is told what homeservers push to, nothing is asked about containers, which this computer may have.
+    // With the push address configured, there is no question about containers, which this computer may have.
     pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
     pushbell.run();
     let browser = Browser::on(&pushbell, "setup");
@@ -55,11 +55,11 @@ fn a_bare_home_is_connected_and_answers_from_there() {
 
     browser.click("main a[href='/inbox']");
     browser.shows("Dinner is ready.");
-    // By the keyboard: the first notice, and a reply to it, which Bob gets.
+    // By keyboard: the first notice, and a reply to it, which Bob receives.
     browser.press("j");
     browser.press("r");
     browser.enter_text(".reply textarea", "On my ");
-    // What comes meanwhile is listed, and leaves alone what is half-written.
+    // New notices are listed, and leave a half-written reply alone.
     bob.send(&room, "Still hot.");
     browser.shows("Still hot.");
     let written =
@@ -78,11 +78,11 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     });
     wait_until("it is read here", SOON, || !browser.script("return document.title").as_str().unwrap().starts_with('('));
     assert_eq!(browser.errors(), [""; 0]);
-    // Set-up says who is signed in, and offers another account.
+    // Set-up shows who is signed in, and offers to add another account.
     browser.click("nav a[href='/setup']");
     browser.click("form[action='/setup/forget'] button");
     browser.shows("How notifications get here: Pushed to this computer.");
-    // Another way for the account that is there.
+    // Another transport for the existing account.
     browser.click("#again-0 summary");
     browser.click("#way-0-listen");
     browser.click("#again-0 .primary");
@@ -153,7 +153,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     }
     browser.shows("text 40.");
 
-    // By the keyboard alone: down, up, marked as read, help, and out of the search.
+    // By keyboard alone: down, up, marked as read, help, and out of the search.
     browser.press("j");
     browser.press("j");
     let focused = || browser.script("return document.activeElement.querySelector('.text')?.innerText ?? ''");
@@ -170,7 +170,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     assert_eq!(browser.script("return document.activeElement === document.body"), json!(true));
     assert_eq!(browser.errors(), [""; 0]);
 
-    // A flood: the page goes on taking keys, and is right in the end.
+    // During a flood the page keeps handling keys, and ends up correct.
     browser.script(
         "window.longest = 0; let last = performance.now();
         setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last); last = now }, 20)",
@@ -198,7 +198,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     eprintln!("{rate} pushes a second; the page was busy for {} ms at most", browser.script("return longest"));
     assert_eq!(browser.errors(), [""; 0]);
 
-    // Started again, the program has another port: an open page says so.
+    // After a restart the app has another port: an open page says so.
     pushbell.restart();
     browser.shows("This page is no longer connected to Pushbell.");
     browser.shows("pushbell open");

@@ -1,4 +1,4 @@
-//! The page: who gets in, what it shows and does, and all of it in a real browser.
+//! The page: access, content and actions, and all of it in a real browser.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

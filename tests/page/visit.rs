@@ -1,4 +1,4 @@
-//! A small client of our own, which can also do what no browser would.
+//! A small HTTP client, which can also send what no browser would.
 
 use std::{
     io::{Read, Write},
@@ -8,17 +8,17 @@ use std::{
 
 use crate::rig::{Pushbell, SOON, wait_for};
 
-/// An address of the page, taken apart.
+/// The parts of a page URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The path that lets in once.
+    /// The one-time path that grants access.
     pub(crate) path: String,
 }
 
 impl Address {
-    /// What `pushbell open` has the browser open.
+    /// The URL that `pushbell open` opens in the browser.
     #[track_caller]
     pub(crate) fn of(pushbell: &Pushbell, section: &str) -> Self {
         let before = pushbell.opened().len();
@@ -39,7 +39,6 @@ impl Address {
     }
 }
 
-/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -54,7 +53,7 @@ impl Answer {
     }
 }
 
-/// Sends this as it is, and reads until the end. `None`: not a byte came.
+/// Sends this verbatim, and reads until the end. `None`: no byte was received.
 pub(crate) fn exchange(port: u16, request: &str) -> Option<Answer> {
     exchange_bytes(port, request.as_bytes())
 }
@@ -71,7 +70,7 @@ fn exchange_bytes(port: u16, request: &[u8]) -> Option<Answer> {
     Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-/// A browser that has entered, as far as the page can tell.
+/// A client that has opened the page, indistinguishable from a browser.
 pub(crate) struct Visit {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -79,7 +78,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Enters by a new address.
+    /// Opens the page at a new one-time URL.
     #[track_caller]
     pub(crate) fn begin(pushbell: &Pushbell, section: &str) -> Self {
         let Address { host, port, path } = Address::of(pushbell, section);
@@ -96,7 +95,7 @@ impl Visit {
         exchange(self.port, &get(&self.host, path, &self.cookie)).unwrap()
     }
 
-    /// What its forms must hold.
+    /// The CSRF token that forms must contain.
     #[track_caller]
     pub(crate) fn token(&self) -> String {
         let page = self.get("/settings").body;
@@ -104,7 +103,7 @@ impl Visit {
         rest.split('"').next().unwrap().to_owned()
     }
 
-    /// Sends a form, and returns the page that comes of it.
+    /// Sends a form, and returns the resulting page.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.token();
@@ -113,7 +112,7 @@ impl Visit {
         self.follow(exchange(self.port, &post(&self.host, path, &self.cookie, Some(&origin), &fields)).unwrap())
     }
 
-    /// Sends a form with a file, and returns the page that comes of it.
+    /// Sends a form with a file, and returns the resulting page.
     #[track_caller]
     pub(crate) fn post_file(&self, path: &str, called: &str, bytes: &[u8]) -> Answer {
         let (token, host, cookie) = (self.token(), &self.host, &self.cookie);

@@ -1,4 +1,4 @@
-//! A notification service that does as it is told and writes down what it was asked.
+//! A scripted notification service that records the calls it receives.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use super::harness::TestBus;
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
 
-/// What it was asked.
+/// A received call.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum Call {
     Notify(Notify),
     Close(u32),
 }
@@ -33,7 +33,7 @@ struct Interface {
     description: (&'static str, &'static str),
     capabilities: &'static [&'static str],
     answering: watch::Receiver<bool>,
-    asked: mpsc::UnboundedSender<Asked>,
+    asked: mpsc::UnboundedSender<Call>,
     last_id: u32,
 }
 
@@ -60,7 +60,7 @@ impl Interface {
         timeout: i32,
     ) -> u32 {
         let notify = Notify { app_name, replaces, icon, title, text, actions, hints, timeout };
-        self.asked.send(Asked::Notify(notify)).expect("a listener");
+        self.asked.send(Call::Notify(notify)).expect("a listener");
         self.answering.wait_for(|answering| *answering).await.expect("a sender");
         if replaces != 0 {
             return replaces;
@@ -70,14 +70,14 @@ impl Interface {
     }
 
     fn close_notification(&self, id: u32) {
-        self.asked.send(Asked::Close(id)).expect("a listener");
+        self.asked.send(Call::Close(id)).expect("a listener");
     }
 }
 
 pub(crate) struct Fake {
     connection: Connection,
     pub(crate) answering: watch::Sender<bool>,
-    asked: mpsc::UnboundedReceiver<Asked>,
+    asked: mpsc::UnboundedReceiver<Call>,
 }
 
 impl Fake {
@@ -85,7 +85,7 @@ impl Fake {
         Self::described(bus, capabilities, ("fake", "1")).await
     }
 
-    /// With this name and version.
+    /// A service with this name and version.
     pub(crate) async fn described(
         bus: &TestBus,
         capabilities: &'static [&'static str],
@@ -101,13 +101,13 @@ impl Fake {
 
     pub(crate) async fn notify(&mut self) -> Notify {
         let asked = self.asked.recv().await;
-        let Some(Asked::Notify(notify)) = asked else { panic!("{asked:?}") };
+        let Some(Call::Notify(notify)) = asked else { panic!("{asked:?}") };
         notify
     }
 
     pub(crate) async fn close(&mut self) -> u32 {
         let asked = self.asked.recv().await;
-        let Some(Asked::Close(id)) = asked else { panic!("{asked:?}") };
+        let Some(Call::Close(id)) = asked else { panic!("{asked:?}") };
         id
     }
 
@@ -124,7 +124,7 @@ impl Fake {
         signal(&self.connection, "NotificationClosed", &(id, reason)).await;
     }
 
-    /// Ends as a crash does.
+    /// Drops the connection, as a crash does.
     pub(crate) async fn crash(self) {
         self.connection.close().await.expect("closed");
     }

@@ -1,4 +1,4 @@
-//! A private bus, an X server and programs on them, ended with the test that started them.
+//! A private bus, an X server and programs on them, which end with the test.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Program(Child);
 
 impl Program {
-    /// Starts a program and reads the first line that it prints.
+    /// Starts a program and reads the first line of its output.
     pub(crate) fn that_prints(mut command: Command) -> (Self, String) {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
@@ -70,7 +70,7 @@ impl TestBus {
         bus
     }
 
-    /// A place for a bus that is not there yet.
+    /// The directory of a bus that is not running yet.
     pub(crate) fn absent() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::create_dir(directory.path().join("services")).expect("a directory");
@@ -119,7 +119,7 @@ impl TestBus {
         self.daemon = None;
     }
 
-    /// An X server for what is started from now on.
+    /// Adds an X server for the programs started from now on.
     pub(crate) fn with_display(mut self) -> Self {
         let mut command = Command::new("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"]);
@@ -145,15 +145,15 @@ impl TestBus {
         connection::Builder::address(&*self.address()).expect("an address").build().await.expect("a connection")
     }
 
-    /// A connection that serves an object from its beginning: a call that comes before one that is added later is heard
-    /// may be lost.
+    /// A connection that serves an object from the start: calls that arrive before an object is added later may be
+    /// lost.
     pub(crate) async fn connect_serving(&self, path: &str, object: impl Interface) -> zbus::Connection {
         let address = self.address();
         let builder = connection::Builder::address(&*address).expect("an address");
         builder.serve_at(path, object).expect("a path").build().await.expect("a connection")
     }
 
-    /// What listens to the desktop on this bus, with no system bus.
+    /// A desktop session on this bus, without a system bus.
     pub(crate) fn desktop(&self) -> Desktop {
         self.desktop_with_system(Err("none".into()))
     }
@@ -166,23 +166,23 @@ impl TestBus {
     }
 }
 
-/// What was said about popups.
+/// An event about popups.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum PopupReport {
     Service(ServiceState),
     Screen(ScreenEvent),
 }
 
-/// The session under test, the owner of what it shows, and what they said.
+/// The session under test, the owner of its popups, and their events.
 pub(crate) struct Desktop {
     pub(crate) session: Session,
     pub(crate) screen: Screen,
     events: UnboundedReceiver<DesktopEvent>,
-    said: VecDeque<Said>,
+    said: VecDeque<PopupReport>,
 }
 
 impl Desktop {
-    /// The first event that `pick` picks, but for those about popups, which are taken in.
+    /// The first event that `pick` accepts. Events about popups are recorded on the way.
     pub(crate) async fn find<T>(&mut self, mut pick: impl FnMut(DesktopEvent) -> Option<T>) -> T {
         let found = async {
             loop {
@@ -197,8 +197,8 @@ impl Desktop {
         timeout(PATIENCE, found).await.expect("an event in time")
     }
 
-    /// What is said next about popups.
-    pub(crate) async fn next(&mut self) -> Said {
+    /// The next event about popups.
+    pub(crate) async fn next(&mut self) -> PopupReport {
         let said = async {
             loop {
                 self.make_calls();
@@ -215,9 +215,9 @@ impl Desktop {
 
     fn take_in(&mut self, event: PopupEvent) {
         if let PopupEvent::Service { state, .. } = &event {
-            self.said.push_back(Said::Service(state.clone()));
+            self.said.push_back(PopupReport::Service(state.clone()));
         }
-        self.said.extend(self.screen.handle(event).into_iter().map(Said::Screen));
+        self.said.extend(self.screen.handle(event).into_iter().map(PopupReport::Screen));
         self.make_calls();
     }
 
@@ -227,10 +227,10 @@ impl Desktop {
         }
     }
 
-    /// The reason in the next state of popups.
+    /// The reason in the next event about the service.
     pub(crate) async fn service(&mut self, available: bool) -> String {
         loop {
-            if let Said::Service(state) = self.next().await
+            if let PopupReport::Service(state) = self.next().await
                 && state.available == available
             {
                 return state.reason.unwrap_or_default();
@@ -253,19 +253,22 @@ impl Desktop {
         self.make_calls();
     }
 
-    /// The popup of this room is the next that is said to be shown.
+    /// Expects that the next event reports the popup of this room as shown.
     pub(crate) async fn shown(&mut self, room: &str) {
         let said = self.next().await;
-        assert!(matches!(&said, Said::Screen(ScreenEvent::Shown(told)) if told.about == about(room)), "{said:?}");
+        assert!(
+            matches!(&said, PopupReport::Screen(ScreenEvent::Shown(told)) if told.about == about(room)),
+            "{said:?}"
+        );
     }
 
-    /// The next that is said is that the popup of this room was not shown.
+    /// Expects that the next event reports the popup of this room as not shown.
     pub(crate) async fn not_shown(&mut self, room: &str) {
         let said = self.next().await;
-        assert!(matches!(&said, Said::Screen(ScreenEvent::NotShown(of, _)) if *of == about(room)), "{said:?}");
+        assert!(matches!(&said, PopupReport::Screen(ScreenEvent::NotShown(of, _)) if *of == about(room)), "{said:?}");
     }
 
-    /// Nothing is in flight and nothing waits.
+    /// Waits until nothing is in flight or queued.
     pub(crate) async fn settle(&mut self) {
         while self.screen.is_busy() {
             if let DesktopEvent::Popup(event) = self.events.recv().await.expect("an event") {
@@ -275,20 +278,20 @@ impl Desktop {
     }
 }
 
-/// What a test's popup of this room is made from.
+/// The content of a test's popup for this room.
 pub(crate) fn about(room: &str) -> About {
     let target = OpenTarget::Room { room_id: room.into(), event_id: None, user: None };
     let room = RoomKey::with_id("a", room);
     About::Room { room, up_to: NoticeId(1), target, show_text: true }
 }
 
-pub(crate) fn activated(room: &str, token: Option<&str>) -> Said {
+pub(crate) fn activated(room: &str, token: Option<&str>) -> PopupReport {
     let (about, token) = (about(room), token.map(str::to_owned));
-    Said::Screen(ScreenEvent::Activated { about, action: Action::Open, text: None, token })
+    PopupReport::Screen(ScreenEvent::Activated { about, action: Action::Open, text: None, token })
 }
 
-pub(crate) fn dismissed(room: &str) -> Said {
-    Said::Screen(ScreenEvent::Dismissed(about(room)))
+pub(crate) fn dismissed(room: &str) -> PopupReport {
+    PopupReport::Screen(ScreenEvent::Dismissed(about(room)))
 }
 
 pub(crate) fn key(room: &str) -> PopupKey {
@@ -299,7 +302,7 @@ pub(crate) fn popup(room: &str, text: &str) -> Popup {
     Popup::new(key(room), "Major Tom in <Mission> & Control", text)
 }
 
-/// Asks again until the answer is yes.
+/// Polls until the condition holds.
 pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     let met = async {
         while !condition().await {

@@ -1,4 +1,4 @@
-//! Tray host, screen lock, sleep, appearance and docks, with services that say what they are told to.
+//! Tray host, screen lock, sleep, appearance and docks, with scripted services.
 
 use std::collections::HashMap;
 
@@ -154,7 +154,7 @@ async fn the_lock_is_unknown_and_nothing_is_started_to_ask() {
     let mut desktop = bus.desktop();
     desktop.session.watch_screen_lock(true);
     assert_eq!(lock(&mut desktop).await, None);
-    // A screen saver that comes is asked after the others were.
+    // A screen saver that appears is queried after the others were.
     let _mate = serve(&bus, "org.mate.ScreenSaver", "/org/mate/ScreenSaver", Mate).await;
     assert_eq!(lock(&mut desktop).await, Some(true));
     assert!(!marker.exists());
@@ -165,7 +165,7 @@ async fn waking_up_is_reported_and_falling_asleep_is_not() {
     let (bus, system) = (TestBus::start(), TestBus::start());
     let login = logind(&system, false).await;
     let mut desktop = bus.desktop_with_system(BusAddress::parse(&system.address()));
-    // What is said of the lock shows that the system bus is connected; its match rules were added in order.
+    // A lock state shows that the system bus is connected; its match rules were added in order.
     desktop.session.watch_screen_lock(true);
     while lock(&mut desktop).await.is_none() {}
     for asleep in [true, false, true] {
@@ -233,7 +233,7 @@ async fn docks_are_told_each_new_count_and_none_at_the_end() {
     desktop.session.set_count(LauncherCount { count: 3, urgent: false });
     desktop.session.set_count(LauncherCount { count: 4, urgent: true });
     assert_eq!(next().await, (4, true));
-    // A dock that starts late is told too.
+    // A dock that starts late gets the current state, too.
     dock.request_name("com.canonical.Unity").await.expect("the name");
     assert_eq!(next().await, (4, true));
     desktop.session.close().await;

@@ -1,4 +1,4 @@
-//! Popups and the notification services that people have.
+//! Popups and real notification services.
 
 use futures_util::StreamExt;
 use pushbell::platform::CALL_DEADLINE;
@@ -13,7 +13,7 @@ fn start(bus: &TestBus, program: &str) -> Program {
     Program::quiet(bus.command(program))
 }
 
-/// Calls of `Notify`, overheard.
+/// Monitors calls of `Notify`.
 struct Monitor(MessageStream);
 
 impl Monitor {
@@ -47,7 +47,7 @@ impl Monitor {
     }
 }
 
-/// How many popups dunst shows.
+/// The number of popups that dunst shows.
 async fn displayed(connection: &Connection) -> u32 {
     let proxy = zbus::Proxy::new(
         connection,
@@ -77,7 +77,7 @@ async fn two_services_show_replace_and_withdraw_popups() {
         assert_ne!(ids[1].0, 0, "the second replaces the first");
         assert_eq!(ids[0].2, "&lt;b&gt;bold&lt;/b&gt; &amp; so on");
         desktop.withdraw("room");
-        // The withdrawn popup is forgotten: the next is new.
+        // The withdrawn popup is forgotten: the next one is new.
         desktop.show("room", "third");
         desktop.shown("room").await;
         assert_eq!(monitor.next().await.0, 0);

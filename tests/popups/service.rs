@@ -1,4 +1,4 @@
-//! Popups and a notification service that does as it is told.
+//! Popups and a scripted notification service.
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
@@ -14,7 +14,7 @@ use super::{
 
 const PLAIN: &[&str] = &["body", "actions"];
 const MARKUP: &[&str] = &["body", "body-markup", "actions"];
-const HARD: &str = r#"<b>&amp; "quotes"</b>"#;
+const SPECIAL_CHARACTERS: &str = r#"<b>&amp; "quotes"</b>"#;
 
 #[tokio::test]
 async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
@@ -27,13 +27,13 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
         category: "call.incoming",
         timeout: Timeout::Never,
         buttons: vec![Action::Ignore],
-        ..popup("room", HARD)
+        ..popup("room", SPECIAL_CHARACTERS)
     };
     desktop.show_popup("room", urgent);
     let sent = service.notify().await;
     desktop.shown("room").await;
     assert_eq!((sent.app_name.as_str(), sent.icon.as_str()), (app_info::APP_NAME, "test-icon"));
-    assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", HARD));
+    assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", SPECIAL_CHARACTERS));
     assert_eq!(sent.actions, ["default", "Open", "ignore", "Dismiss"]);
     assert_eq!((sent.replaces, sent.timeout), (0, 0));
     assert_eq!(*sent.hints["urgency"], Value::U8(2));
@@ -47,11 +47,11 @@ async fn text_is_escaped_for_a_service_that_reads_markup() {
     let mut service = Fake::start(&bus, MARKUP).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    desktop.show("room", HARD);
+    desktop.show("room", SPECIAL_CHARACTERS);
     let sent = service.notify().await;
     assert_eq!(sent.title, "Major Tom in <Mission> & Control");
     let text = sent.text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
-    assert!(!sent.text.contains('<') && text == HARD, "{}", sent.text);
+    assert!(!sent.text.contains('<') && text == SPECIAL_CHARACTERS, "{}", sent.text);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn only_the_service_itself_says_what_the_person_did() {
     let foreign = bus.connect().await;
     signal(&foreign, "ActionInvoked", &(1_u32, "default")).await;
     signal(&foreign, "NotificationClosed", &(1_u32, 2_u32)).await;
-    // Whatever the bus has passed on before this has been read when this is.
+    // The bus preserves order: once this click is received, everything before was read.
     service.click(2, "token").await;
     assert_eq!(desktop.next().await, activated("two", Some("token")));
 }
@@ -157,7 +157,7 @@ async fn a_click_before_the_answer_is_not_lost() {
     desktop.show("slow", "text");
     service.notify().await;
     service.click(2, "token").await;
-    // What is said of this click shows that the other has been received.
+    // Once this click is reported, the other has been received.
     service.click(1, "token").await;
     assert_eq!(desktop.next().await, activated("shown", Some("token")));
     service.answering.send_replace(true);
@@ -180,7 +180,7 @@ async fn a_service_that_starts_late_and_crashes_is_noticed() {
 
     let mut service = Fake::start(&bus, PLAIN).await;
     desktop.service(true).await;
-    // Ids start again at 1: a signal about the new 1 is none about the old.
+    // IDs start again at 1: a signal about the new 1 does not concern the old one.
     service.closed(1, 2).await;
     desktop.show("room", "text");
     assert_eq!(service.notify().await.replaces, 0);

@@ -1,4 +1,4 @@
-//! Several addresses of both families. One that comes later: `tests/faults/network.rs`.
+//! Several addresses of both families. `tests/faults/network.rs` tests an address that appears later.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    line::Line,
+    line::KeepAliveConnection,
     recipes::{adapt, blocks},
     rig::pushbell::{address, message},
 };
@@ -20,7 +20,9 @@ fn listens(app: &App, expected: &[String]) {
 }
 
 fn push(app: &App, at: SocketAddr, event: &str) {
-    Line::plain(at).expect("it listens there").push(&address(&app.account, message(event, "room", "text")));
+    KeepAliveConnection::plain(at)
+        .expect("it listens there")
+        .push(&address(&app.account, message(event, "room", "text")));
 }
 
 #[test]
@@ -29,13 +31,13 @@ fn all_addresses_of_both_families_are_listened_on_with_one_port() {
     let port = app.pushbell.port;
     let v4: SocketAddr = ([127, 0, 0, 1], port).into();
     let v6: SocketAddr = (std::net::Ipv6Addr::LOCALHOST, port).into();
-    // As the recipe has it. The order must not matter, nor what was listened on before.
+    // As in the recipe. Neither the order nor the previous addresses may matter.
     let both = adapt(blocks("Same network", "toml")[1], &[(":7874\"", &format!(":{port}\""))]);
     app.pushbell.configure(&format!("[server]\nlisten = [\"[::1]:{port}\"]"));
     listens(&app, &[format!("[::1]:{port}")]);
     push(&app, v6, "1");
-    assert!(Line::plain(v4).is_err());
-    // Our own old address is no obstacle.
+    assert!(KeepAliveConnection::plain(v4).is_err());
+    // Our own previous address does not conflict.
     app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]"));
     listens(&app, &[format!("127.0.0.1:{port}")]);
     app.pushbell.configure(&both);
@@ -45,14 +47,14 @@ fn all_addresses_of_both_families_are_listened_on_with_one_port() {
     app.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\"]"));
     listens(&app, &[format!("[::]:{port}")]);
     push(&app, v6, "4");
-    assert!(Line::plain(v4).is_err(), "`[::]` is IPv6 alone");
+    assert!(KeepAliveConnection::plain(v4).is_err(), "`[::]` is IPv6 alone");
     app.pushbell.configure(&format!("[server]\nlisten = [\"0.0.0.0:{port}\", \"[::]:{port}\"]"));
     listens(&app, &[format!("0.0.0.0:{port}"), format!("[::]:{port}")]);
     push(&app, v4, "5");
     app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]"));
     listens(&app, &[format!("127.0.0.1:{port}")]);
     push(&app, v4, "6");
-    // Who listens on all addresses listens on each.
+    // Listening on all addresses includes each of them.
     app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\", \"0.0.0.0:{port}\", \"[::1]:{port}\"]"));
     listens(&app, &[format!("0.0.0.0:{port}"), format!("[::1]:{port}")]);
     push(&app, v4, "7");
@@ -69,7 +71,7 @@ fn an_address_that_another_program_has_changes_nothing() {
     let told = app.pushbell.wait_for_status("it says so", |status| status["problems"] != json!([]));
     assert!(told["problems"].to_string().contains(&format!("{taken} is in use by another program")), "{told}");
     assert_eq!(told["listen"], json!([format!("127.0.0.1:{port}")]));
-    // Nor when our own address had to make way first: another program has the port on a third one.
+    // Also when our own address had to be released first: another program uses the port on a third one.
     let other = std::net::TcpListener::bind(("127.0.0.2", port)).expect("it is free");
     app.pushbell.configure(&format!("[server]\nlisten = [\"0.0.0.0:{port}\"]"));
     let told = app.pushbell.wait_for_status("it says so", |status| {

@@ -1,4 +1,4 @@
-//! An authority that certifies names, and files with a certificate and a key of it.
+//! A certificate authority, and files with a certificate and its key.
 
 use std::{
     fs::{self, Permissions},
@@ -23,7 +23,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // One without a name of its own would be taken for the certificates that it signs.
+        // Without a name of its own it would be confused with the certificates that it signs.
         params.distinguished_name.push(DnType::CommonName, "An authority");
         let key = KeyPair::generate().expect("there is randomness");
         Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))
@@ -38,7 +38,7 @@ impl Authority {
         self.sign(&CertificateParams::new([name.to_owned()]).expect("it is a name"))
     }
 
-    /// Of years ago.
+    /// A certificate that expired years ago.
     pub(crate) fn certify_expired(&self, name: &str) -> Pair {
         let mut params = CertificateParams::new([name.to_owned()]).expect("it is a name");
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -54,9 +54,9 @@ impl Authority {
 }
 
 /// A private directory for a pair: `fullchain.pem` and `privkey.pem`.
-pub(crate) struct Place(TempDir);
+pub(crate) struct CertificateFiles(TempDir);
 
-impl Place {
+impl CertificateFiles {
     pub(crate) fn new() -> Self {
         Self(TempDir::new())
     }
@@ -79,12 +79,12 @@ impl Place {
         self.path().join("privkey.pem")
     }
 
-    /// Writes both files in place.
+    /// Overwrites both files.
     pub(crate) fn write(&self, pair: &Pair) {
         write_pair(self.path(), pair);
     }
 
-    /// The line of the configuration that names them.
+    /// The configuration line that names the files.
     pub(crate) fn config(&self) -> String {
         let (certificate, key) = (self.certificate(), self.key());
         let (certificate, key) = (certificate.display(), key.display());
@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// Writes `fullchain.pem` and `privkey.pem` in a directory.
+/// Writes `fullchain.pem` and `privkey.pem` into a directory.
 pub(crate) fn write_pair(directory: &Path, pair: &Pair) {
     fs::write(directory.join("fullchain.pem"), &pair.certificate).expect("the directory is writable");
     let key = directory.join("privkey.pem");

@@ -1,4 +1,4 @@
-//! A real homeserver pushes over https to a certificate of the authority that `docs/connect.md` makes.
+//! A real homeserver pushes over HTTPS to a certificate of the authority that `docs/connect.md` creates.
 
 use std::fs;
 
@@ -25,9 +25,9 @@ fn a_homeserver_that_trusts_the_authority_pushes_over_https() {
     let made = ["fullchain.pem", "privkey.pem"]
         .map(|name| fs::read_to_string(directory.path().join(name)).expect("it was made"));
 
-    // At first the certificate is of somebody else.
+    // At first the certificate is of an unknown authority.
     write_pair(directory.path(), &Authority::new().certify("127.0.0.1"));
-    // Any listener will do: the test's own port is put in.
+    // Any of the listeners will do: the test's port is substituted.
     let tls = blocks("TLS", "toml")[1].lines().find(|line| line.starts_with("tls = ")).expect("it names the files");
     let app = start(&format!("[server]\n{}", adapt(tls, &[("/home/me/pushbell-tls", &path)])));
     let synapse = Synapse::start_with_env(&[("SSL_CERT_FILE", &format!("{path}/ca.pem"))]);
@@ -38,7 +38,7 @@ fn a_homeserver_that_trusts_the_authority_pushes_over_https() {
     wait_until("the log says that it is not trusted", SOON, || app.pushbell.log().contains("does not trust"));
     assert!(app.pushbell.status()["accounts"][0]["last_push"].is_null());
 
-    // Now it is of the authority that the homeserver trusts, which tries again by itself.
+    // Now the certificate is of the authority that the homeserver trusts, which retries by itself.
     for (name, text) in ["fullchain.pem", "privkey.pem"].iter().zip(&made) {
         fs::write(directory.path().join(name), text).expect("it is writable");
     }

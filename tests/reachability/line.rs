@@ -1,4 +1,4 @@
-//! A connection that is kept, as homeservers keep theirs, in plain HTTP or over TLS.
+//! A keep-alive connection as homeservers use it, in plain HTTP or over TLS.
 
 use std::{
     io::{self, Read, Write},
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 
 use crate::rig::{SOON, pushbell::PATH};
 
-pub(crate) struct Line {
+pub(crate) struct KeepAliveConnection {
     stream: Stream,
     host: String,
     read: Vec<u8>,
@@ -33,13 +33,13 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-impl Line {
+impl KeepAliveConnection {
     pub(crate) fn plain(address: SocketAddr) -> io::Result<Self> {
         let stream = Stream::Plain(connect(address)?);
         Ok(Self { stream, host: address.to_string(), read: Vec::new() })
     }
 
-    /// To this host at that address, if its certificate is of that authority (PEM).
+    /// Connects to this host at that address, trusting this authority (PEM).
     pub(crate) fn tls(address: SocketAddr, host: &str, authority: &str) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(authority.as_bytes()).expect("it is PEM");
@@ -73,7 +73,7 @@ impl Line {
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{length}\r\n");
         let sent = self.stream.write_all(&[head.as_bytes(), body].concat()).and_then(|()| self.stream.flush());
-        // Who refuses a body may answer before all of it is there.
+        // A server that rejects a body may answer before it has received all of it.
         self.answer().or_else(|error| sent.and(Err(error)))
     }
 
@@ -82,7 +82,7 @@ impl Line {
         self.ask("POST", PATH, body)
     }
 
-    /// A push that has to be accepted.
+    /// Sends a push, which must be accepted.
     #[track_caller]
     pub(crate) fn push(&mut self, push: &Value) {
         let answer = self.post(push.to_string().as_bytes()).expect("the connection is kept");

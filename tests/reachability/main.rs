@@ -1,5 +1,5 @@
-//! How homeservers reach the program: TLS, addresses, sockets of a service manager, and the recipes of
-//! `docs/connect.md` with a real nginx, Caddy, sshd and Synapse.
+//! How homeservers reach the app: TLS, addresses, socket activation, and the recipes of `docs/connect.md` with a real
+//! nginx, Caddy, sshd and Synapse.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! nginx and Caddy before the program, configured as `docs/connect.md` says.
+//! nginx and Caddy before the app, configured as in `docs/connect.md`.
 
 use std::{fs, net::SocketAddr, process::Command, thread};
 
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     recipes::{ENDPOINT, adapt, blocks},
     rig::{
         SOON, http,
@@ -18,20 +18,20 @@ use crate::{
     secure::{HOST, recorded},
 };
 
-/// The program with a proxy before it.
-struct Proxied {
+/// The app with a reverse proxy before it.
+struct BehindProxy {
     app: App,
     authority: Authority,
-    place: Place,
+    place: CertificateFiles,
     port: u16,
 }
 
-impl Proxied {
-    /// The program with the configuration that the recipe has, and a certificate for the proxy.
+impl BehindProxy {
+    /// The app with the recipe's configuration, and a certificate for the proxy.
     fn prepare(heading: &str) -> Self {
         let app = App::start(DUNST, blocks(heading, "toml")[0]);
         let authority = Authority::new();
-        let place = Place::with(&authority.certify(HOST));
+        let place = CertificateFiles::with(&authority.certify(HOST));
         assert_eq!(app.pushbell.status()["public_url"], format!("https://{HOST}"));
         Self { app, authority, place, port: http::free_port() }
     }
@@ -40,8 +40,8 @@ impl Proxied {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    fn connect(&self) -> std::io::Result<Line> {
-        Line::tls(self.at(), HOST, &self.authority.pem())
+    fn connect(&self) -> std::io::Result<KeepAliveConnection> {
+        KeepAliveConnection::tls(self.at(), HOST, &self.authority.pem())
     }
 
     fn start(&self, program: &str, arguments: &[&str]) -> Part {
@@ -64,7 +64,8 @@ impl Proxied {
         body
     }
 
-    /// What has to hold behind every proxy. `own_limit` is the size of a body that the proxy itself refuses, if it does.
+    /// Checks what must hold behind every proxy. `own_limit` is the size of a body that the proxy itself rejects, if it
+    /// does.
     fn serves(&mut self, own_limit: Option<usize>) {
         let accepted = json!({"rejected": []}).to_string();
         let mut kept = self.connect().expect("the proxy listens");
@@ -72,7 +73,7 @@ impl Proxied {
             let answer = kept.post(&self.body(&format!("kept{number}"), 0)).expect("the connection is kept");
             assert_eq!((answer.status, &answer.body), (200, &accepted));
         }
-        // What is rejected comes through as it is.
+        // `rejected` passes through unchanged.
         let stranger = Account { pushkey: "nobody's".to_owned(), ..self.app.account.clone() };
         let push = address(&stranger, message("stranger", "room", "text")).to_string();
         let answer = kept.post(push.as_bytes()).expect("it is kept");
@@ -99,7 +100,7 @@ impl Proxied {
         }
         self.serves_many();
 
-        // The program is away for a while: its homeserver is told to try again.
+        // The app is down for a while: the homeserver is told to retry.
         self.app.pushbell.terminate();
         let away = self.connect().and_then(|mut line| line.post(&self.body("away", 0))).expect("the proxy answers");
         assert!((500..600).contains(&away.status), "{away:?}");
@@ -111,7 +112,7 @@ impl Proxied {
         assert_eq!(recorded(&self.app), 20 + 1 + 100 + 1);
     }
 
-    /// All of them come from the proxy's one address.
+    /// All connections come from the proxy's single address.
     fn serves_many(&self) {
         thread::scope(|scope| {
             let pushes: Vec<_> = (0..100)
@@ -130,7 +131,7 @@ impl Proxied {
 
 #[test]
 fn pushes_come_through_nginx() {
-    let mut proxied = Proxied::prepare("nginx");
+    let mut proxied = BehindProxy::prepare("nginx");
     let (certificate, key) = (proxied.place.certificate(), proxied.place.key());
     let path = |name: &str| proxied.place.path().join(name).display().to_string();
     let recipe = adapt(
@@ -143,7 +144,7 @@ fn pushes_come_through_nginx() {
             (&format!("/etc/letsencrypt/live/{HOST}/privkey.pem"), &key.display().to_string()),
         ],
     );
-    // Where nginx keeps things, and nothing that it does.
+    // Where nginx stores temporary files; the test needs none of them.
     let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
         .concat();
@@ -159,7 +160,7 @@ fn pushes_come_through_nginx() {
 
 #[test]
 fn pushes_come_through_caddy() {
-    let mut proxied = Proxied::prepare("Caddy");
+    let mut proxied = BehindProxy::prepare("Caddy");
     let (certificate, key) = (proxied.place.certificate(), proxied.place.key());
     let site =
         format!("{HOST}:{} {{\n\tbind 127.0.0.1\n\ttls {} {}\n", proxied.port, certificate.display(), key.display());

@@ -1,14 +1,14 @@
-//! The recipes of `docs/connect.md`, as they stand there: tests run what people copy.
+//! Tests use the recipes of `docs/connect.md` verbatim, as people copy them.
 
 use std::fs;
 
 use pushbell::config::Config;
 
 pub(crate) const DOCUMENT: &str = include_str!("../../docs/connect.md");
-/// What stands in the recipes where a test has something of its own.
+/// The placeholder in the recipes that a test replaces.
 pub(crate) const ENDPOINT: &str = "127.0.0.1:7874";
 
-/// The blocks in this language under this heading.
+/// The code blocks in this language under this heading.
 #[track_caller]
 pub(crate) fn blocks(heading: &str, language: &str) -> Vec<&'static str> {
     let (_, section) =
@@ -23,7 +23,7 @@ pub(crate) fn blocks(heading: &str, language: &str) -> Vec<&'static str> {
     blocks
 }
 
-/// A recipe with what is different in a test. Each of the words has to be in it.
+/// A recipe with replacements for the test. Each replaced text must occur in it.
 #[track_caller]
 pub(crate) fn adapt(recipe: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(recipe.to_owned(), |text, (from, to)| {
@@ -51,7 +51,7 @@ fn what_homeservers_are_told_is_what_each_recipe_says() {
     check("TLS", &["https://push.example.org:7874", "https://192.168.1.20:7874"]);
 }
 
-/// Synapse has to allow the address that the URL leads to.
+/// Synapse must be allowed to push to the address of the URL.
 #[test]
 fn the_whitelist_of_each_recipe_has_the_address_that_homeservers_are_told() {
     for heading in ["Same network", "WireGuard", "Tailscale", "SSH reverse tunnel"] {

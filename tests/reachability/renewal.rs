@@ -1,4 +1,4 @@
-//! Certificates that are renewed, well and badly, while connections are kept.
+//! Certificate renewals, successful and failing, with open connections.
 
 use std::{
     fs::{self, File},
@@ -9,20 +9,20 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    authority::{Pair, Place, write_pair},
+    authority::{CertificateFiles, Pair, write_pair},
     rig::{SOON, never_within, wait_until},
-    secure::{HOST, Secure, recorded, start},
+    secure::{HOST, TlsApp, recorded, start},
 };
 
-/// How a pair gets into its files.
-type Renewal = fn(&Place, &Pair, usize);
+/// Writes a pair to its files.
+type Renewal = fn(&CertificateFiles, &Pair, usize);
 
-fn in_place(place: &Place, pair: &Pair, _: usize) {
+fn in_place(place: &CertificateFiles, pair: &Pair, _: usize) {
     place.write(pair);
 }
 
-/// Each file is replaced by another, and looks as old.
-fn replaced(place: &Place, pair: &Pair, _: usize) {
+/// Replaces each file, preserving the modification time.
+fn replaced(place: &CertificateFiles, pair: &Pair, _: usize) {
     for (path, text) in [(place.certificate(), &pair.certificate), (place.key(), &pair.key)] {
         let modified = fs::metadata(&path).and_then(|found| found.modified()).expect("it is there");
         let new = path.with_extension("new");
@@ -39,7 +39,7 @@ fn relink(link: &Path, target: &str) {
 }
 
 /// certbot: `fullchain.pem -> archive/fullchain2.pem`.
-fn certbot(place: &Place, pair: &Pair, number: usize) {
+fn certbot(place: &CertificateFiles, pair: &Pair, number: usize) {
     let archive = place.path().join("archive");
     fs::create_dir_all(&archive).expect("it is writable");
     for (path, name, text) in
@@ -50,8 +50,8 @@ fn certbot(place: &Place, pair: &Pair, number: usize) {
     }
 }
 
-/// Kubernetes and its like: `fullchain.pem -> ..data/fullchain.pem`, `..data -> ..2`.
-fn mounted(place: &Place, pair: &Pair, number: usize) {
+/// Kubernetes and similar: `fullchain.pem -> ..data/fullchain.pem`, `..data -> ..2`.
+fn mounted(place: &CertificateFiles, pair: &Pair, number: usize) {
     let version = format!("..{number}");
     fs::create_dir_all(place.path().join(&version)).expect("it is writable");
     write_pair(&place.path().join(&version), pair);
@@ -66,13 +66,14 @@ fn mounted(place: &Place, pair: &Pair, number: usize) {
 
 #[test]
 fn a_renewed_pair_is_in_force_and_no_connection_is_dropped() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let mut kept = secure.connect().expect("there is a certificate");
     kept.push(&secure.body("before"));
     let mut number = 0;
     let ways: [Renewal; 4] = [in_place, replaced, certbot, mounted];
     for renew in ways {
-        // The first round brings the way about, and what is watched then tells of itself; the last is one of it alone.
+        // The first round changes from the previous layout, which the old file watches notice; the last one renews
+        // within the layout.
         for _ in 0..3 {
             number += 1;
             let before = secure.connect().expect("there is a certificate").certificate();
@@ -91,7 +92,7 @@ fn a_renewed_pair_is_in_force_and_no_connection_is_dropped() {
 
 #[test]
 fn a_pair_that_cannot_be_used_keeps_the_one_before_and_tells_the_person() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let good = secure.connect().expect("there is a certificate").certificate();
     let mut kept = secure.connect().expect("there is a certificate");
     let (first, second) = (secure.authority.certify(HOST), secure.authority.certify(HOST));
@@ -131,7 +132,7 @@ fn a_pair_that_cannot_be_used_keeps_the_one_before_and_tells_the_person() {
 
 #[test]
 fn a_pair_that_is_written_in_two_steps_is_no_alarm() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let pair = secure.authority.certify(HOST);
     fs::write(secure.place.certificate(), &pair.certificate).expect("it is writable");
     never_within(crate::app::MOMENT, "it is told", || secure.problems() != "[]");
@@ -145,7 +146,7 @@ fn a_pair_that_is_written_in_two_steps_is_no_alarm() {
 
 #[test]
 fn a_certificate_that_has_expired_is_used_and_told_of() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     secure.place.write(&secure.authority.certify_expired(HOST));
     let told = |app: &crate::app::App| {
         app.pushbell
@@ -156,6 +157,6 @@ fn a_certificate_that_has_expired_is_used_and_told_of() {
     assert!(secure.connect().is_err(), "it is in force, and nobody takes it");
     assert!(secure.app.pushbell.ok(&["test"]).contains("https://"));
     // Also at the start.
-    let place = Place::with(&secure.authority.certify_expired(HOST));
+    let place = CertificateFiles::with(&secure.authority.certify_expired(HOST));
     told(&start(&place.config()));
 }

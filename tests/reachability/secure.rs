@@ -1,4 +1,4 @@
-//! The program with `server.tls`.
+//! The app with `server.tls`.
 
 use std::{
     fs::{self, Permissions},
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     rig::{
         Desktop, Pushbell, SOON,
         pushbell::{PATH, address, message},
@@ -22,21 +22,21 @@ use crate::{
     },
 };
 
-/// The name that certificates are for.
+/// The host name of the certificates.
 pub(crate) const HOST: &str = "push.example.org";
 
-/// The program, with a certificate of an authority.
-pub(crate) struct Secure {
+/// The app with a certificate of a private authority.
+pub(crate) struct TlsApp {
     pub(crate) app: App,
     pub(crate) authority: Authority,
-    pub(crate) place: Place,
+    pub(crate) place: CertificateFiles,
 }
 
-impl Secure {
+impl TlsApp {
     #[track_caller]
     pub(crate) fn start() -> Self {
         let authority = Authority::new();
-        let place = Place::with(&authority.certify(HOST));
+        let place = CertificateFiles::with(&authority.certify(HOST));
         let app = start(&place.config());
         Self { app, authority, place }
     }
@@ -45,27 +45,27 @@ impl Secure {
         ([127, 0, 0, 1], self.app.pushbell.port).into()
     }
 
-    pub(crate) fn connect(&self) -> std::io::Result<Line> {
-        Line::tls(self.address(), HOST, &self.authority.pem())
+    pub(crate) fn connect(&self) -> std::io::Result<KeepAliveConnection> {
+        KeepAliveConnection::tls(self.address(), HOST, &self.authority.pem())
     }
 
-    /// A push of the account.
+    /// A push to the account.
     pub(crate) fn body(&self, event: &str) -> Value {
         address(&self.app.account, message(event, "room", "text"))
     }
 
-    /// The problems that the program tells of.
+    /// The problems that the app reports.
     pub(crate) fn problems(&self) -> String {
         self.app.pushbell.status()["problems"].to_string()
     }
 }
 
-/// How many pushes have been recorded.
+/// The number of recorded pushes.
 pub(crate) fn recorded(app: &App) -> usize {
     app.pushbell.ok(&["history", "--json", "--limit", "100000"]).lines().count()
 }
 
-/// Starts the program with this configuration, however it is reached, and waits until it can be asked how it is.
+/// Starts the app with this configuration, and waits until its status can be queried, whether or not it can be reached.
 #[track_caller]
 pub(crate) fn start(config: &str) -> App {
     let desktop = Desktop::start(DUNST);
@@ -79,15 +79,18 @@ pub(crate) fn start(config: &str) -> App {
 
 #[test]
 fn pushes_come_over_tls_and_nothing_is_served_in_the_clear() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let mut line = secure.connect().expect("there is a certificate");
     line.push(&secure.body("1"));
     secure.app.shows(0, "text");
     line.push(&secure.body("2"));
-    assert!(Line::tls(secure.address(), "other.example.org", &secure.authority.pem()).is_err(), "of another name");
-    assert!(Line::tls(secure.address(), HOST, &Authority::new().pem()).is_err(), "of another authority");
+    assert!(
+        KeepAliveConnection::tls(secure.address(), "other.example.org", &secure.authority.pem()).is_err(),
+        "of another name"
+    );
+    assert!(KeepAliveConnection::tls(secure.address(), HOST, &Authority::new().pem()).is_err(), "of another authority");
 
-    let mut plain = Line::plain(secure.address()).expect("it listens");
+    let mut plain = KeepAliveConnection::plain(secure.address()).expect("it listens");
     let answer = plain.post(secure.body("3").to_string().as_bytes()).expect("it answers");
     assert!(answer.status == 400 && answer.body.contains("https://"), "{answer:?}");
     assert_eq!(secure.app.pushbell.history().len(), 2);
@@ -109,7 +112,7 @@ fn pushes_come_over_tls_and_nothing_is_served_in_the_clear() {
 
 #[test]
 fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let authority = secure.place.path().join("ca.pem");
     fs::write(&authority, secure.authority.pem()).expect("it is writable");
     for (version, expected) in [("-tls1_2", true), ("-tls1_3", true), ("-tls1_1", false)] {
@@ -136,7 +139,7 @@ fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("openssl is there: `make test` installs it");
-        // One that was refused reads nothing.
+        // A rejected client does not read its input.
         let _ = client.stdin.take().expect("a pipe").write_all(request.as_bytes());
         let output = client.wait_with_output().expect("it runs");
         let answer = String::from_utf8_lossy(&output.stdout);
@@ -148,19 +151,19 @@ fn openssl_pushes_over_tls_1_2_and_1_3_and_not_over_older_ones() {
 fn tls_is_taken_up_and_left_when_the_configuration_changes() {
     let app = start("");
     let authority = Authority::new();
-    let [place, other] = [HOST, "other.example.org"].map(|name| Place::with(&authority.certify(name)));
+    let [place, other] = [HOST, "other.example.org"].map(|name| CertificateFiles::with(&authority.certify(name)));
     let at: SocketAddr = ([127, 0, 0, 1], app.pushbell.port).into();
     let body = |event: &str| address(&app.account, message(event, "room", "text"));
-    let mut plain = Line::plain(at).expect("it listens");
+    let mut plain = KeepAliveConnection::plain(at).expect("it listens");
     plain.push(&body("1"));
 
     app.pushbell.configure(&place.config());
     app.pushbell.wait_for_status("TLS is on", |status| status["tls"]["names"] == json!([HOST]));
     assert!(plain.post(b"{}").is_err(), "what was begun in the clear is over");
-    let mut line = Line::tls(at, HOST, &authority.pem()).expect("there is a certificate");
+    let mut line = KeepAliveConnection::tls(at, HOST, &authority.pem()).expect("there is a certificate");
     line.push(&body("2"));
 
-    // Other files: the certificate changes, and connections stay.
+    // Other files: the certificate changes, and connections stay open.
     app.pushbell.configure(&other.config());
     app.pushbell.wait_for_status("it is the other", |status| status["tls"]["names"] == json!(["other.example.org"]));
     line.push(&body("3"));
@@ -169,31 +172,31 @@ fn tls_is_taken_up_and_left_when_the_configuration_changes() {
         .wait_for_status("its files are watched", |status| status["tls"]["names"] == json!(["third.example.org"]));
     place.write(&authority.certify("fourth.example.org"));
 
-    // Files that are not there: the one before stays.
-    let nowhere = Place::new();
+    // Missing files: the previous certificate stays.
+    let nowhere = CertificateFiles::new();
     app.pushbell.configure(&nowhere.config());
     app.pushbell.wait_for_status("it is told", |status| status["problems"].to_string().contains("no such file"));
     line.push(&body("4"));
-    Line::tls(at, "third.example.org", &authority.pem()).expect("it is in force").push(&body("5"));
+    KeepAliveConnection::tls(at, "third.example.org", &authority.pem()).expect("it is in force").push(&body("5"));
 
     app.pushbell.configure("");
     app.pushbell.wait_for_status("TLS is off", |status| status["tls"].is_null() && status["problems"] == json!([]));
     assert!(line.post(b"{}").is_err());
-    Line::plain(at).expect("it listens").push(&body("6"));
+    KeepAliveConnection::plain(at).expect("it listens").push(&body("6"));
     assert_eq!(app.pushbell.history().len(), 6);
 }
 
 #[test]
 fn without_a_pair_at_the_start_nothing_is_served_until_there_is_one() {
-    let (authority, place) = (Authority::new(), Place::new());
+    let (authority, place) = (Authority::new(), CertificateFiles::new());
     let app = start(&place.config());
     let at: SocketAddr = ([127, 0, 0, 1], app.pushbell.port).into();
     app.titled(0, "The certificate needs your attention");
     let problems = app.pushbell.status()["problems"].to_string();
     assert!(problems.contains("fullchain.pem") && problems.contains("no connection is served"), "{problems}");
     assert!(app.pushbell.ok(&["status"]).contains("Certificate none"));
-    assert!(Line::tls(at, HOST, &authority.pem()).is_err());
-    let answer = Line::plain(at).and_then(|mut line| line.post(b"{}")).expect("it answers");
+    assert!(KeepAliveConnection::tls(at, HOST, &authority.pem()).is_err());
+    let answer = KeepAliveConnection::plain(at).and_then(|mut line| line.post(b"{}")).expect("it answers");
     assert_eq!(answer.status, 400);
     let test = app.pushbell.command(&["test"]);
     assert!(test.code == 1 && test.stderr.contains("https://"), "{test:?}");
@@ -201,12 +204,12 @@ fn without_a_pair_at_the_start_nothing_is_served_until_there_is_one() {
     place.write(&authority.certify(HOST));
     app.pushbell.wait_for_status("nothing is wrong", |status| status["problems"] == json!([]));
     let push = address(&app.account, message("1", "room", "text"));
-    Line::tls(at, HOST, &authority.pem()).expect("there is a certificate").push(&push);
+    KeepAliveConnection::tls(at, HOST, &authority.pem()).expect("there is a certificate").push(&push);
 }
 
 #[test]
 fn what_others_can_read_is_warned_of() {
-    let secure = Secure::start();
+    let secure = TlsApp::start();
     let pushbell = &secure.app.pushbell;
     let warns = |of: &str| {
         pushbell.wait_for_status(&format!("it warns of {of:?}"), |status| {

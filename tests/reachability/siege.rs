@@ -1,4 +1,4 @@
-//! Handshakes that never end, thousands of them, while a homeserver pushes.
+//! Thousands of handshakes that never finish, while a homeserver pushes.
 
 use std::{
     io::Write,
@@ -10,17 +10,17 @@ use std::{
 
 use crate::{
     rig::{SOON, process::raise_open_files, wait_until},
-    secure::{Secure, recorded},
+    secure::{TlsApp, recorded},
 };
 
-/// In time: homeservers give up after 10 to 60 seconds.
-const IN_TIME: Duration = Duration::from_secs(5);
+/// Time limit of an answer: homeservers give up after 10 to 60 seconds.
+const ANSWER_TIME_LIMIT: Duration = Duration::from_secs(5);
 const HALF_OPEN: usize = 4_000;
 const PUSHES: usize = 40;
-/// The most memory that the program may take, in MiB, as in `tests/hostile/`.
-const MOST_MEMORY: u64 = 100;
+/// The app's peak memory limit in MiB, as in `tests/hostile/`.
+const MEMORY_LIMIT: u64 = 100;
 
-/// Begins of handshakes: nothing, a byte, a hello that wants more, as much of one as is taken.
+/// Starts of handshakes: nothing, one byte, an incomplete `ClientHello`, and the largest incomplete one that is accepted.
 fn begun(number: usize) -> Vec<u8> {
     let hello = |length: u16| [&[0x16, 3, 1], &length.to_be_bytes()[..], &[1, 0, 0xff, 0xf0][..]].concat();
     match number % 4 {
@@ -36,7 +36,7 @@ fn begun(number: usize) -> Vec<u8> {
     }
 }
 
-/// The siege is over when this is dropped, also by a failure.
+/// Ends the attack when dropped, also on panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -48,7 +48,7 @@ impl Drop for Over<'_> {
 #[test]
 fn handshakes_that_never_end_keep_no_push_out() {
     raise_open_files(2 * HALF_OPEN);
-    let mut secure = Secure::start();
+    let mut secure = TlsApp::start();
     let mut kept = secure.connect().expect("there is a certificate");
     kept.push(&secure.body("first"));
     let (over, opened) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -66,7 +66,7 @@ fn handshakes_that_never_end_keep_no_push_out() {
                 match stream {
                     Ok(stream) if strangers.len() < HALF_OPEN => strangers.push(stream),
                     Ok(stream) => strangers[number % HALF_OPEN] = stream,
-                    // One that was thrown out at once.
+                    // Disconnected at once.
                     Err(_) => {}
                 }
             }
@@ -80,10 +80,10 @@ fn handshakes_that_never_end_keep_no_push_out() {
             longest = longest.max(start.elapsed());
         }
         println!("{} handshakes begun, longest two pushes {longest:?}", opened.load(Relaxed));
-        assert!(longest <= IN_TIME, "{longest:?}");
+        assert!(longest <= ANSWER_TIME_LIMIT, "{longest:?}");
     });
     assert_eq!(recorded(&secure.app), 1 + 2 * PUSHES);
     let peak = secure.app.pushbell.app().peak_memory();
     println!("{peak} MiB of memory at most");
-    assert!(peak <= MOST_MEMORY, "{peak} MiB");
+    assert!(peak <= MEMORY_LIMIT, "{peak} MiB");
 }

@@ -1,4 +1,4 @@
-//! An SSH reverse tunnel to a real sshd, with the lines of `docs/connect.md`.
+//! An SSH reverse tunnel to a real sshd, with the commands of `docs/connect.md`.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, thread};
 
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
-    authority::{Authority, Place},
-    line::Line,
+    authority::{Authority, CertificateFiles},
+    line::KeepAliveConnection,
     recipes::{ENDPOINT, adapt, blocks},
     rig::{
         SOON, http,
@@ -29,7 +29,7 @@ fn make_key(path: &Path) -> String {
     fs::read_to_string(path.with_extension("pub")).expect("it was made")
 }
 
-/// A server on this computer, with keys that are thrown away, for whoever runs the tests.
+/// An sshd on this computer with temporary keys, running as the current user.
 fn sshd(directory: &Path, port: u16, authorized: &str) -> Part {
     make_key(&directory.join("host"));
     fs::write(directory.join("authorized_keys"), authorized).expect("it is writable");
@@ -40,7 +40,7 @@ fn sshd(directory: &Path, port: u16, authorized: &str) -> Part {
     );
     fs::write(directory.join("sshd_config"), config).expect("it is writable");
     if rustix::process::getuid().is_root() {
-        // Where no service has made it yet.
+        // Normally created by the system's service.
         fs::create_dir_all("/run/sshd").expect("root may");
     }
     let mut command = Command::new("/usr/sbin/sshd");
@@ -88,13 +88,13 @@ fn pushes_come_through_an_ssh_tunnel() {
     let mut client = tunnel();
     let at: SocketAddr = ([127, 0, 0, 1], remote).into();
     let body = |event: &str| address(&app.account, message(event, "room", "text"));
-    let comes_through = || Line::plain(at).and_then(|mut line| line.ask("GET", "/health", b"")).is_ok();
+    let comes_through = || KeepAliveConnection::plain(at).and_then(|mut line| line.ask("GET", "/health", b"")).is_ok();
     wait_until("the tunnel is there", SOON, || {
         assert!(client.try_wait().is_none(), "ssh has ended: {}{}", client.output(), server.output());
         comes_through()
     });
 
-    let mut kept = Line::plain(at).expect("the far end listens");
+    let mut kept = KeepAliveConnection::plain(at).expect("the far end listens");
     for number in 0..20 {
         kept.push(&body(&format!("kept{number}")));
     }
@@ -102,28 +102,28 @@ fn pushes_come_through_an_ssh_tunnel() {
     large.resize(500 * 1024, b' ');
     assert_eq!(kept.post(&large).expect("it is kept").status, 200);
     large.resize(2 * 1024 * 1024, b' ');
-    let refused = Line::plain(at).and_then(|mut line| line.post(&large)).expect("it is answered");
+    let refused = KeepAliveConnection::plain(at).and_then(|mut line| line.post(&large)).expect("it is answered");
     assert!(refused.status == 413 && refused.body.contains("M_TOO_LARGE"), "{refused:?}");
     thread::scope(|scope| {
         for number in 0..50 {
             let push = body(&format!("many{number}"));
-            scope.spawn(move || Line::plain(at).expect("the far end listens").push(&push));
+            scope.spawn(move || KeepAliveConnection::plain(at).expect("the far end listens").push(&push));
         }
     });
 
-    // The tunnel breaks, and whoever keeps it up starts it again.
+    // The tunnel fails, and its supervisor restarts it.
     client.kill();
     wait_until("it is gone", SOON, || !comes_through());
     let _client = tunnel();
     wait_until("it is there again", SOON, comes_through);
-    Line::plain(at).expect("the far end listens").push(&body("again"));
+    KeepAliveConnection::plain(at).expect("the far end listens").push(&body("again"));
 
     // It carries TLS too.
     let authority = Authority::new();
-    let place = Place::with(&authority.certify("127.0.0.1"));
+    let place = CertificateFiles::with(&authority.certify("127.0.0.1"));
     app.pushbell.configure(&place.config());
     app.pushbell.wait_for_status("TLS is on", |status| status["tls"]["names"] == json!(["127.0.0.1"]));
-    Line::tls(at, "127.0.0.1", &authority.pem()).expect("there is a certificate").push(&body("secure"));
+    KeepAliveConnection::tls(at, "127.0.0.1", &authority.pem()).expect("there is a certificate").push(&body("secure"));
     assert_eq!(recorded(&app), 20 + 1 + 50 + 1 + 1);
     assert_eq!(app.pushbell.status()["problems"], json!([]));
     assert_eq!(app.pushbell.terminate(), Some(0));

@@ -22,12 +22,12 @@ pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {
     })
 }
 
-/// The address of the bus whose socket has this name in this directory: "bus" or "system-bus".
+/// The address of the bus with this socket name in this directory: "bus" or "system-bus".
 pub(crate) fn address(run: &Path, name: &str) -> String {
     format!("unix:path={}", run.join(name).display())
 }
 
-/// Starts the bus. It activates nothing by itself: a popup must not start a notification service behind a test's back.
+/// Starts the bus, without service activation: a popup must not start a notification service behind a test's back.
 pub(crate) fn start(run: &Path, name: &str, env: &[(String, String)], logs: &Path) -> Part {
     let socket = run.join(name);
     let _ = std::fs::remove_file(&socket);
@@ -47,13 +47,13 @@ pub(crate) fn start(run: &Path, name: &str, env: &[(String, String)], logs: &Pat
     bus
 }
 
-/// A new connection of the rig.
+/// A new connection for the rig.
 pub(crate) async fn connect(address: &str) -> Connection {
     builder(address).build().await.expect("the bus answers")
 }
 
-/// A new connection that serves an object from its beginning: a call that comes before one that is added later is
-/// heard may be lost.
+/// A new connection that serves an object from the start: calls that arrive before an object is added later may be
+/// lost.
 pub(crate) async fn connect_serving(address: &str, path: &str, object: impl Interface) -> Connection {
     let builder = builder(address).serve_at(path.to_owned(), object).expect("the path is well-formed");
     builder.build().await.expect("the bus answers")
@@ -63,7 +63,7 @@ fn builder(address: &str) -> connection::Builder<'_> {
     connection::Builder::address(address).expect("the address is well-formed")
 }
 
-/// Whether somebody owns the name.
+/// Whether the name has an owner.
 pub(crate) async fn has_owner(connection: &Connection, name: &str) -> bool {
     let name = BusName::try_from(name).expect("a bus name");
     match zbus::fdo::DBusProxy::new(connection).await {
@@ -72,7 +72,7 @@ pub(crate) async fn has_owner(connection: &Connection, name: &str) -> bool {
     }
 }
 
-/// A method call; the reply's values as JSON (an array of them when there are several).
+/// Calls a method; returns the reply's values as JSON (an array if there are several).
 pub(crate) async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(
     connection: &Connection,
     (service, path, interface): (&str, &str, &str),
@@ -102,7 +102,7 @@ pub(crate) fn fields(structure: &zbus::zvariant::Structure<'_>) -> Vec<serde_jso
     structure.fields().iter().map(json).collect()
 }
 
-/// A D-Bus value as JSON: variants are what is in them, dictionaries are objects, structures are arrays.
+/// A D-Bus value as JSON: variants are unwrapped, dictionaries become objects, structures become arrays.
 pub(crate) fn json(value: &zbus::zvariant::Value<'_>) -> serde_json::Value {
     use zbus::zvariant::Value;
     match value {

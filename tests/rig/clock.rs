@@ -1,14 +1,14 @@
-//! A time of day of the app's own.
+//! A wall clock of the app's own.
 
 use std::{fs, path::PathBuf};
 
 use super::Pushbell;
 
-/// What the app's clock shows. Timers go on as usual.
+/// The wall clock that the app sees. Timers are not affected.
 pub(crate) struct Clock(PathBuf);
 
 impl Clock {
-    /// Whatever this app starts from now on takes the time of day from here.
+    /// Applies to every start of the app from now on.
     pub(crate) fn of(pushbell: &mut Pushbell) -> Self {
         let clock = Self(pushbell.home().join("clock"));
         clock.set("+0d");
@@ -24,7 +24,7 @@ impl Clock {
         clock
     }
 
-    /// It is so much before (`-1d`) or after (`+16m`) this computer's; read at every look at the clock.
+    /// Sets the clock before (`-1d`) or after (`+16m`) this computer's; effective immediately.
     pub(crate) fn set(&self, offset: &str) {
         let new = self.0.with_extension("new");
         fs::write(&new, offset).expect("the home is writable");

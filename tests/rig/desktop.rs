@@ -1,4 +1,4 @@
-//! The desktop as a whole.
+//! The desktop and its components.
 
 use std::{
     fs,
@@ -22,7 +22,6 @@ use super::{
 
 pub(crate) use super::panel::TrayHost;
 
-/// A notification service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notifier {
     Dunst,
@@ -31,14 +30,13 @@ pub(crate) enum Notifier {
     LxqtNotificationd,
 }
 
-/// A sound server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sound {
-    /// PulseAudio with one silent output, "rig", which can be recorded.
+    /// PulseAudio with one null sink, "rig", which can be recorded.
     Pulse,
 }
 
-/// Which parts the desktop has at first.
+/// The components that the desktop starts with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DesktopOptions {
     pub(crate) notifier: Option<Notifier>,
@@ -63,14 +61,14 @@ impl Default for DesktopOptions {
 }
 
 impl DesktopOptions {
-    /// A screen, a bus and a window manager.
+    /// Only a screen, a bus and a window manager.
     pub(crate) const BARE: Self = Self { notifier: None, tray: None, sound: None, icon_size: 22, size: (1024, 640) };
 }
 
-/// A running desktop. Its parts end with it, newest first.
+/// A running desktop. Its components end with it, newest first.
 pub(crate) struct Desktop {
     pub(crate) options: DesktopOptions,
-    // In the order in which they have to end.
+    // Dropped in this order.
     tray: Option<Part>,
     notifier: Option<Part>,
     sound: Option<Part>,
@@ -145,12 +143,12 @@ impl Desktop {
         desktop
     }
 
-    /// The environment of a program on this desktop.
-    /// The directory of the desktop's own files, and where its parts log to.
+    /// The directory of the desktop's own files and of its components' logs.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
+    /// The environment of a program on this desktop.
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
@@ -164,7 +162,7 @@ impl Desktop {
         bus::address(&self.run_directory(), "bus")
     }
 
-    /// The system bus: nothing is on it but what a test puts there.
+    /// The system bus, which is empty unless a test adds services.
     pub(crate) fn system_bus_address(&self) -> String {
         bus::address(&self.run_directory(), "system-bus")
     }
@@ -191,7 +189,7 @@ impl Desktop {
         self.bus.as_mut().expect("the desktop has a session bus")
     }
 
-    /// Waits until somebody owns the name on the bus, or nobody.
+    /// Waits until the name has an owner on the bus, or has none.
     #[track_caller]
     fn wait_for_name(&self, name: &str, present: bool) {
         let connection = self.connect();
@@ -201,7 +199,7 @@ impl Desktop {
 
     // The bus
 
-    /// Starts the session bus (again, at the same address), with what a session always has on it.
+    /// Starts the session bus (again, at the same address), with the services of every session.
     pub(crate) fn start_bus(&mut self) {
         self.bus = Some(bus::start(&self.run_directory(), "bus", &self.env, &self.logs()));
         self.notifications.follow(&self.bus_address());
@@ -237,7 +235,8 @@ impl Desktop {
     fn start_sound(&mut self) {
         let socket = self.run_directory().join("pulse/native");
         fs::create_dir_all(self.run_directory().join("pulse")).expect("the run directory is writable");
-        // Clients have to show a cookie, even where nobody looks at it: PulseAudio hangs up on one that is not 256 bytes.
+        // Clients must send a cookie even if it is not checked: PulseAudio disconnects one whose cookie is not 256
+        // bytes.
         let cookie = self.run_directory().join("pulse/cookie");
         fs::write(&cookie, [7; 256]).expect("the run directory is writable");
         let script = self.run_directory().join("pulse.pa");
@@ -249,7 +248,7 @@ impl Desktop {
             cookie.display()
         );
         fs::write(&script, text).expect("the run directory is writable");
-        // For programs that know only ALSA.
+        // For programs that only support ALSA.
         fs::write(self.home().join(".asoundrc"), "pcm.!default { type pulse }\nctl.!default { type pulse }\n")
             .expect("the home is writable");
         let mut command = Command::new("pulseaudio");
@@ -302,7 +301,7 @@ impl Desktop {
         });
     }
 
-    /// Kills the notification service (SIGKILL) and waits until the bus knows.
+    /// Kills the notification service (SIGKILL) and waits until its name is released.
     pub(crate) fn kill_notifier(&mut self) {
         self.notifier().kill();
         self.notifier = None;
@@ -315,17 +314,17 @@ impl Desktop {
         self.notifier.as_mut().expect("the desktop has a notification service")
     }
 
-    /// Starts a scripted notification service in place of a real one.
+    /// Starts a scripted notification service instead of a real one.
     pub(crate) fn fake_notifier(&self, capabilities: &[&str]) -> FakeNotifications {
         FakeNotifications::start(&self.bus_address(), capabilities)
     }
 
-    /// What has gone between the app and the notification service.
+    /// The traffic between the app and the notification service.
     pub(crate) fn notifications(&self) -> &Notifications {
         &self.notifications
     }
 
-    /// A call to dunst's own interface: `NotificationAction` (the position, from the top: its default action),
+    /// Calls dunst's own interface: `NotificationAction` (by position from the top: its default action),
     /// `NotificationCloseLast`, `NotificationCloseAll`.
     #[track_caller]
     pub(crate) fn dunst(&self, method: &str, position: Option<u32>) {
@@ -348,7 +347,7 @@ impl Desktop {
         bus::block_on(bus::call(&self.connect(), properties, "Set", &value)).expect("dunst takes it");
     }
 
-    /// A signal of the notification service that another program forges.
+    /// Sends a forged signal of the notification service from another connection.
     pub(crate) fn forge_signal<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, signal: &str, body: &B) {
         let (_, path, interface) = notifications::SERVICE;
         bus::block_on(async {
@@ -360,7 +359,7 @@ impl Desktop {
 
     // The tray
 
-    /// Starts a tray host and waits until it takes items.
+    /// Starts a tray host and waits until it accepts items.
     pub(crate) fn start_tray(&mut self, host: TrayHost) {
         let command = panel::command(host, self.options.icon_size, &self.home());
         self.tray = Some(self.part("tray", command));
@@ -372,7 +371,7 @@ impl Desktop {
         });
     }
 
-    /// Kills the tray host (SIGKILL) and waits until the bus knows.
+    /// Kills the tray host (SIGKILL) and waits until its name is released.
     pub(crate) fn kill_tray(&mut self) {
         self.tray.as_mut().expect("the desktop has a tray host").kill();
         self.tray = None;
@@ -395,35 +394,36 @@ impl Desktop {
         })
     }
 
-    /// How many tray items are registered.
+    /// The number of registered tray items.
     pub(crate) fn tray_items(&self) -> usize {
         TrayItem::all(&self.connect()).len()
     }
 
-    /// The pixels of the tray's icons on the panel, cut to what differs from the panel's colour; `None` if nothing.
+    /// The pixels of the tray icons on the panel, cropped to what differs from the panel's colour; `None` if there is
+    /// nothing.
     pub(crate) fn tray_icon_pixels(&self) -> Option<Pixmap> {
         let image = self.screenshot();
         panel::icon_area(&image).map(|area| screen::cut(&image, area))
     }
 
-    /// The middle of the tray's icons on the screen.
+    /// The centre of the tray icons on the screen.
     pub(crate) fn tray_icon_position(&self) -> Option<(u32, u32)> {
         let (x, y, width, height) = panel::icon_area(&self.screenshot())?;
         Some((x + width / 2, y + height / 2))
     }
 
-    // Screen and mouse
+    // Screen and pointer
 
     pub(crate) fn screenshot(&self) -> Pixmap {
         self.screen.image()
     }
 
-    /// The screen once it has come to rest in something other than this.
+    /// A screenshot that differs from this one, once the screen no longer changes.
     #[track_caller]
     pub(crate) fn at_rest(&self, what: &str, before: &Pixmap) -> Pixmap {
         let mut last = self.screenshot();
         wait_for(what, SOON, || {
-            // Some fade in: only what stays for a moment is looked at.
+            // Windows may fade in: wait until the screen is unchanged for a moment.
             std::thread::sleep(std::time::Duration::from_millis(150));
             let now = self.screenshot();
             let rests = now == last;
@@ -432,12 +432,12 @@ impl Desktop {
         })
     }
 
-    /// Saves what is on the screen as PNG.
+    /// Saves a screenshot as PNG.
     pub(crate) fn save_screenshot(&self, path: &Path) {
         self.screenshot().save_png(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// Moves the mouse there, and rests.
+    /// Moves the pointer there.
     pub(crate) fn point(&self, x: u32, y: u32) {
         process::run("xdotool", &["mousemove", "--sync", &x.to_string(), &y.to_string()], &self.env);
     }
@@ -447,7 +447,7 @@ impl Desktop {
         process::run("xdotool", &["key", key], &self.env);
     }
 
-    /// Types a text into whatever has the keyboard.
+    /// Types a text into the focused window.
     pub(crate) fn type_text(&self, text: &str) {
         process::run("xdotool", &["type", "--delay", "40", text], &self.env);
     }

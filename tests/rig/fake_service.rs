@@ -1,4 +1,4 @@
-//! A notification service that does as it is told: for what no real one can be made to do.
+//! A scripted notification service, for behaviour that no real one can be made to show.
 
 #![allow(clippy::used_underscore_binding, clippy::unused_self, reason = "the interface's shape is the specification's")]
 
@@ -11,16 +11,16 @@ use zbus::{Connection, fdo, interface, zvariant::OwnedValue};
 
 use super::{bus, notifications::SERVICE};
 
-/// What the service does with a `Notify` call.
+/// How the service handles a `Notify` call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OnNotify {
-    /// Answers with an id.
+    /// Answers with an ID.
     Answer,
-    /// Answers after this time.
+    /// Answers after this delay.
     AnswerAfter(Duration),
     /// Never answers.
     Hang,
-    /// Answers with an error that says this.
+    /// Answers with this error message.
     Fail(&'static str),
 }
 
@@ -30,7 +30,7 @@ struct State {
     last_id: u32,
 }
 
-/// The service, for as long as the value lives.
+/// The service; stops when dropped.
 pub(crate) struct FakeNotifications {
     connection: Option<Connection>,
     state: Arc<Mutex<State>>,
@@ -52,23 +52,23 @@ impl FakeNotifications {
         self.state.lock().expect("no holder panics").on_notify = on_notify;
     }
 
-    /// The person chooses an action.
+    /// Sends the signal that the user chose an action.
     pub(crate) fn invoke_action(&self, id: u32, action: &str) {
         self.emit("ActionInvoked", &(id, action));
     }
 
-    /// The person chooses an action, on Wayland: the token comes before it.
+    /// The same as on Wayland, where an activation token precedes it.
     pub(crate) fn invoke_action_with_token(&self, id: u32, action: &str, token: &str) {
         self.emit("ActivationToken", &(id, token));
         self.invoke_action(id, action);
     }
 
-    /// The person writes a reply into the popup.
+    /// Sends the signal that the user submitted an inline reply.
     pub(crate) fn reply(&self, id: u32, text: &str) {
         self.emit("NotificationReplied", &(id, text));
     }
 
-    /// A popup closes: 1 expired, 2 dismissed, 3 withdrawn, 4 other.
+    /// Sends the signal that a popup closed: 1 expired, 2 dismissed, 3 withdrawn, 4 other.
     pub(crate) fn close(&self, id: u32, reason: u32) {
         self.emit("NotificationClosed", &(id, reason));
     }
@@ -86,7 +86,7 @@ impl FakeNotifications {
 impl Drop for FakeNotifications {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Hanging calls hold the connection too; the name is what makes the service.
+            // Pending calls keep the connection open too, so the name is released explicitly.
             let _ = bus::block_on(async {
                 connection.release_name(SERVICE.0).await?;
                 connection.close().await

@@ -1,4 +1,4 @@
-//! Parts of a session that say whether the screen is locked, and that the computer sleeps.
+//! Session services that report screen lock and suspend.
 
 #![allow(
     clippy::unused_self,
@@ -19,7 +19,7 @@ const SCREEN_SAVER: (&str, &str) = ("org.freedesktop.ScreenSaver", "/org/freedes
 const LOGIND: (&str, &str) = ("org.freedesktop.login1", "/org/freedesktop/login1");
 const LOGIND_SESSION: &str = "/org/freedesktop/login1/session/_31";
 
-/// A screen saver on the session bus, for as long as the value lives.
+/// A screen saver on the session bus; stops when dropped.
 pub(crate) struct FakeScreenSaver {
     connection: Connection,
     locked: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ impl FakeScreenSaver {
         Self { connection, locked }
     }
 
-    /// Locks or unlocks the screen, and says so.
+    /// Locks or unlocks the screen, and signals it.
     pub(crate) fn set_locked(&self, locked: bool) {
         self.locked.store(locked, Ordering::SeqCst);
         let (name, path) = SCREEN_SAVER;
@@ -55,7 +55,7 @@ impl ScreenSaver {
     }
 }
 
-/// logind on the system bus, with one session, for as long as the value lives.
+/// logind on the system bus with one session; stops when dropped.
 pub(crate) struct FakeLogind {
     connection: Connection,
     locked: Arc<AtomicBool>,
@@ -74,7 +74,7 @@ impl FakeLogind {
         Self { connection, locked }
     }
 
-    /// Locks or unlocks the screen, and says so.
+    /// Locks or unlocks the screen, and signals it.
     pub(crate) fn set_locked(&self, locked: bool) {
         self.locked.store(locked, Ordering::SeqCst);
         bus::block_on(async {
@@ -84,7 +84,7 @@ impl FakeLogind {
         .expect("the bus takes signals");
     }
 
-    /// The computer goes to sleep and wakes up.
+    /// Signals suspend and resume.
     pub(crate) fn sleep_and_wake(&self) {
         for sleeps in [true, false] {
             let interface = "org.freedesktop.login1.Manager";

@@ -1,4 +1,4 @@
-//! Alice's desktop with the app, and her account at a homeserver.
+//! Alice's desktop with the app, and her account on a homeserver.
 
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,12 +13,12 @@ pub(crate) struct Home {
     pub(crate) alice: User,
     pub(crate) pushbell: Pushbell,
     pub(crate) desktop: Desktop,
-    /// Where she is told that her homeserver is.
+    /// The homeserver URL that she is given.
     pub(crate) homeserver: String,
 }
 
 impl Home {
-    /// A new Alice of this homeserver, who is not signed in yet, and a new Bob.
+    /// A new Alice on this homeserver, not signed in yet, and a new Bob.
     pub(crate) fn on(synapse: &Synapse, desktop: Desktop, pushbell: Pushbell) -> (Self, User) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -29,19 +29,19 @@ impl Home {
         (Self { alice, pushbell, desktop, homeserver }, bob)
     }
 
-    /// The path of a file in her home.
+    /// The path of a file in her home directory.
     pub(crate) fn file(&self, name: &str) -> String {
         self.pushbell.home().join(name).display().to_string()
     }
 
-    /// `pushbell login` of anybody, with the password from a file.
+    /// `pushbell login` for this user, with the password from a file.
     pub(crate) fn sign_in(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
         let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password];
         self.pushbell.command(&[&fixed, options].concat())
     }
 
-    /// What status says of Alice's account, once it fits.
+    /// The status of Alice's account, once it satisfies the condition.
     #[track_caller]
     pub(crate) fn account(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let of_alice = |status: &Value| {
@@ -51,12 +51,12 @@ impl Home {
         of_alice(&self.pushbell.wait_for_status(what, |status| fits(&of_alice(status))))
     }
 
-    /// What is on the screen from now on.
+    /// The current position in the notification traffic.
     pub(crate) fn mark(&self) -> usize {
         self.desktop.notifications().len()
     }
 
-    /// The first popup since then that says this.
+    /// The first popup since the mark that contains this text.
     #[track_caller]
     pub(crate) fn popup(&self, mark: usize, text: &str) -> Notify {
         let what = format!("a popup that says {text:?}");

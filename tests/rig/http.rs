@@ -1,4 +1,4 @@
-//! HTTP for tests: one request a connection.
+//! HTTP for tests: one request per connection.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::bus;
 
-/// A port of the loopback interface that nobody uses at the moment.
+/// A currently unused port of the loopback interface.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface has a free port");
     listener.local_addr().expect("it is bound").port()
@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// Sends a request to a port of the loopback interface. The error says why there is no whole answer within 30 s.
+/// Sends a request to a port of the loopback interface. The error explains why there is no complete answer within 30 s.
 pub(crate) fn request(
     port: u16,
     method: &Method,

@@ -12,7 +12,7 @@ use super::{Desktop, SOON, bus, process::Part, wait_until};
 const SERVICE: &str = "org.freedesktop.secrets";
 const COLLECTION: &str = "/org/freedesktop/secrets/collection/login";
 
-/// GNOME Keyring, unlocked, as after signing in to a desktop.
+/// GNOME Keyring, unlocked, as after a desktop login.
 pub(crate) struct Keyring {
     _daemon: Part,
     connection: Connection,
@@ -22,7 +22,7 @@ impl Keyring {
     #[track_caller]
     pub(crate) fn start(desktop: &Desktop) -> Self {
         let mut command = Command::new("/bin/sh");
-        // The password comes without a line feed.
+        // The password must not end in a newline.
         let run = "printf sesame | exec gnome-keyring-daemon --foreground --unlock --components=secrets";
         command.args(["-c", run]);
         let daemon = Part::start("keyring", command, desktop.env(), &desktop.directory().join("logs"));
@@ -35,7 +35,7 @@ impl Keyring {
         Self { _daemon: daemon, connection }
     }
 
-    /// Locks it. Nobody is there to unlock it when it asks.
+    /// Locks it. Its unlock prompt stays unanswered.
     #[track_caller]
     pub(crate) fn lock(&self) {
         let service = (SERVICE, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service");
@@ -59,14 +59,14 @@ impl Keyring {
         unlocked.expect("it unlocks");
     }
 
-    /// The secrets in it whose label contains this, as text.
+    /// The secrets whose label contains this, as text.
     #[track_caller]
     pub(crate) fn secrets_of(&self, label: &str) -> Vec<String> {
         bus::block_on(secrets(&self.connection, label)).expect("the keyring answers")
     }
 }
 
-/// Something that has a keyring's name on the bus and says nothing.
+/// Owns a keyring's bus name and never answers.
 pub(crate) struct SilentKeyring(#[expect(dead_code, reason = "it is there")] Connection);
 
 impl SilentKeyring {

@@ -1,17 +1,16 @@
-//! A real desktop for tests, headless: X server, session bus, window manager, notification service, tray host and
-//! sound server, all private to one test, and the app on it.
+//! A real desktop for tests, headless: X server, session bus, window manager, notification service, tray host and sound
+//! server, all private to one test, with the app on it.
 //!
-//! Everything lives in a temporary directory, on a free display and free ports, in process groups of its own. Nothing
-//! of the caller's environment is handed on. What was started ends when its value is dropped (so also when a test
-//! panics), by process id; should the test program itself be killed, a watchdog ends it (see [`process`]).
+//! Everything is in a temporary directory, on a free display and free ports, in process groups of its own. The caller's
+//! environment is not inherited. Whatever was started ends when its value is dropped (so also on panic), by process ID;
+//! if the test process itself is killed, a watchdog ends it (see [`process`]).
 //!
-//! Nothing here is skipped: a missing program is a failure that names it. `make test` installs all of them.
+//! Nothing is skipped: a missing program is a failure that names it. `make test` installs all of them.
 
 #![allow(dead_code, reason = "each test program uses a part of the rig")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
-pub(crate) mod between;
 pub(crate) mod bus;
 pub(crate) mod clock;
 pub(crate) mod desktop;
@@ -25,6 +24,7 @@ pub(crate) mod notifications;
 pub(crate) mod panel;
 pub(crate) mod plasma;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod pushbell;
 pub(crate) mod recording;
 pub(crate) mod screen;
@@ -35,7 +35,6 @@ pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
-    between::{Act, Between, Stage},
     clock::Clock,
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
@@ -43,6 +42,7 @@ pub(crate) use self::{
     home::Home,
     network::Cable,
     notifications::{Notifications, Notify},
+    proxy::{Proxy, ProxyAction, Stage},
     pushbell::Pushbell,
     recording::Recording,
     synapse::Synapse,
@@ -54,13 +54,13 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that should happen soon: generous, for a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Waits until the condition holds; panics with `what` when it takes too long.
+/// Waits until the condition holds; panics with `what` on timeout.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     wait_for(what, timeout, || condition().then_some(()));
 }
 
-/// Waits until there is something, and returns it; panics with `what` when it takes too long.
+/// Waits until there is a value, and returns it; panics with `what` on timeout.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -73,7 +73,7 @@ pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut look: impl FnMut() 
     }
 }
 
-/// Panics if the condition holds at any moment of the given time: for what must not happen.
+/// Panics if the condition holds at any time within this duration: for what must not happen.
 #[track_caller]
 pub(crate) fn never_within(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

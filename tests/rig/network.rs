@@ -1,4 +1,4 @@
-//! A network namespace of its own with a cable to ours: what runs inside is on another computer.
+//! A network namespace connected to ours by a cable: programs inside run as if on another computer.
 
 use std::process::Command;
 
@@ -8,8 +8,8 @@ use super::{
     wait_until,
 };
 
-/// A cable between a namespace and ours, with two networks on it: a private one, and one that looks like a part of the
-/// Internet. `.1` is our end, `.2` the namespace's.
+/// A cable (veth pair) between a namespace and ours, with two networks: a private one, and one with public addresses.
+/// `.1` is our end, `.2` the namespace's.
 pub(crate) struct Cable {
     holder: Part,
     _logs: TempDir,
@@ -18,11 +18,11 @@ pub(crate) struct Cable {
     pub(crate) public: String,
 }
 
-/// Nobody's address on a network card.
+/// A MAC address that no network card has.
 const NOBODY: &str = "02:00:00:00:00:99";
 
 impl Cable {
-    /// `None` without the right to: only root can put a cable between namespaces.
+    /// Returns `None` without root privileges, which connecting namespaces requires.
     pub(crate) fn plug_in() -> Option<Self> {
         if !rustix::process::getuid().is_root() {
             return None;
@@ -38,7 +38,7 @@ impl Cable {
         let cable = Self { holder, _logs: logs, interface, private, public };
         let (interface, inside) = (&cable.interface, cable.inside().join(" "));
         run(&format!("ip link add {interface} type veth peer name cable netns {pid}"));
-        // No IPv6 address, which would come seconds later and tell every app of another network.
+        // No IPv6 address: it would be assigned seconds later and signal a network change to every app.
         run(&format!("ip link set {interface} addrgenmode none"));
         for network in [&cable.private, &cable.public] {
             run(&format!("ip address add {network}.1/24 dev {interface}"));
@@ -48,17 +48,17 @@ impl Cable {
         Some(cable)
     }
 
-    /// What runs a command inside.
+    /// The command that runs a program inside.
     pub(crate) fn inside(&self) -> Vec<String> {
         vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--net".to_owned()]
     }
 
-    /// From now on nothing gets through, and neither end is told.
+    /// From now on packets are dropped, without a link-down event at either end.
     pub(crate) fn cut(&self) {
         self.each_end("replace", &format!("lladdr {NOBODY} nud permanent"));
     }
 
-    pub(crate) fn mend(&self) {
+    pub(crate) fn reconnect(&self) {
         self.each_end("delete", "");
     }
 

@@ -1,4 +1,4 @@
-//! What goes between the app and the notification service, read from the bus.
+//! The traffic between the app and the notification service, monitored on the bus.
 
 use std::{
     collections::BTreeMap,
@@ -18,25 +18,25 @@ pub(crate) const SERVICE: (&str, &str, &str) =
 /// One `Notify` call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notify {
-    /// The unique bus name that sent it.
+    /// The sender's unique bus name.
     pub(crate) sender: String,
     pub(crate) app_name: String,
     pub(crate) replaces_id: u32,
     pub(crate) app_icon: String,
     pub(crate) summary: String,
     pub(crate) body: String,
-    /// Identifier and label of each.
+    /// ID and label of each action.
     pub(crate) actions: Vec<(String, String)>,
     pub(crate) hints: BTreeMap<String, Value>,
     /// `expire_timeout`: milliseconds, -1 for the service's default, 0 for never.
     pub(crate) timeout: i64,
-    /// The id that the service answered with, or the name of its error; neither if it did not answer (yet).
+    /// The ID that the service returned, or the name of its error; `None` while there is no answer.
     pub(crate) answer: Option<Result<u32, String>>,
     pub(crate) at: Instant,
 }
 
 impl Notify {
-    /// The id that the service gave it.
+    /// The ID that the service assigned.
     #[track_caller]
     pub(crate) fn id(&self) -> u32 {
         match &self.answer {
@@ -46,20 +46,20 @@ impl Notify {
     }
 }
 
-/// Everything that was seen, in order.
+/// Everything that was monitored, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Traffic {
     Notify(Notify),
     /// The app withdraws a popup.
     CloseNotification(u32),
-    /// The service says that a popup is closed, and why: 1 expired, 2 dismissed, 3 withdrawn, 4 other.
+    /// The service reports a closed popup and the reason: 1 expired, 2 dismissed, 3 withdrawn, 4 other.
     NotificationClosed(u32, u32),
-    /// The person chose an action.
+    /// The user chose an action.
     ActionInvoked(u32, String),
     ActivationToken(u32, String),
-    /// The service came (its unique name) or went (empty).
+    /// The service appeared (its unique name) or disappeared (empty).
     Owner(String),
-    /// What docks are told: `com.canonical.Unity.LauncherEntry.Update`, the application's URI and its properties.
+    /// `com.canonical.Unity.LauncherEntry.Update` for docks: the application's URI and its properties.
     Launcher(String, Value),
 }
 
@@ -74,7 +74,7 @@ struct Record {
 pub(crate) struct Notifications(Arc<Record>);
 
 impl Notifications {
-    /// Reads along on this bus from now on, until the bus ends.
+    /// Monitors this bus from now on, until the bus ends.
     pub(crate) fn follow(&self, address: &str) {
         let record = Arc::clone(&self.0);
         let mut stream = bus::block_on(async {
@@ -94,7 +94,7 @@ impl Notifications {
             stream
         });
         bus::runtime().spawn(async move {
-            // Calls without an answer: who asked, and the call's serial; and where in the record it is.
+            // Unanswered calls: the sender and serial of the call, and its position in the record.
             let mut open = BTreeMap::new();
             while let Some(Ok(message)) = stream.next().await {
                 record_message(&record, &mut open, &message);
@@ -102,17 +102,17 @@ impl Notifications {
         });
     }
 
-    /// All of it, in order.
+    /// The whole record.
     pub(crate) fn traffic(&self) -> Vec<Traffic> {
         self.0.traffic.lock().expect("no holder panics").clone()
     }
 
-    /// How much there is: a mark for [`Notifications::since`].
+    /// The length of the record: a mark for [`Notifications::since`].
     pub(crate) fn len(&self) -> usize {
         self.0.traffic.lock().expect("no holder panics").len()
     }
 
-    /// What came after the mark.
+    /// The traffic after the mark.
     pub(crate) fn since(&self, mark: usize) -> Vec<Traffic> {
         self.traffic().split_off(mark)
     }
@@ -127,7 +127,7 @@ impl Notifications {
         notifies(self.since(mark))
     }
 
-    /// The popups that are open now, by id, each as it was last shown.
+    /// The popups that are open now, by ID, each as last shown.
     pub(crate) fn open(&self) -> BTreeMap<u32, Notify> {
         let mut open = BTreeMap::new();
         for traffic in self.traffic() {
@@ -150,7 +150,7 @@ impl Notifications {
         open
     }
 
-    /// What docks were last told: the properties of the last `LauncherEntry.Update`.
+    /// The properties of the last `LauncherEntry.Update`.
     pub(crate) fn launcher(&self) -> Option<Value> {
         self.traffic().into_iter().rev().find_map(|traffic| match traffic {
             Traffic::Launcher(_, properties) => Some(properties),
@@ -158,13 +158,13 @@ impl Notifications {
         })
     }
 
-    /// Waits for traffic that the function finds, in the whole record.
+    /// Waits until the function finds something in the whole record.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, timeout: Duration, find: impl FnMut(&Traffic) -> Option<T>) -> T {
         self.wait_since(0, what, timeout, find)
     }
 
-    /// Waits for traffic after the mark that the function finds.
+    /// Waits until the function finds something after the mark.
     #[track_caller]
     pub(crate) fn wait_since<T>(
         &self,
@@ -189,7 +189,7 @@ impl Notifications {
         }
     }
 
-    /// Waits for a `Notify` call that the service has answered and that fits.
+    /// Waits for a `Notify` call that the service has answered and that matches.
     #[track_caller]
     pub(crate) fn wait_for_notify(&self, what: &str, fits: impl Fn(&Notify) -> bool) -> Notify {
         self.wait_for_notify_since(0, what, fits)
@@ -204,7 +204,7 @@ impl Notifications {
         })
     }
 
-    /// Waits until the service says that this popup is closed; the reason.
+    /// Waits until the service reports this popup as closed; returns the reason.
     #[track_caller]
     pub(crate) fn wait_for_closed(&self, id: u32) -> u32 {
         self.wait(&format!("popup {id} is closed"), SOON, |traffic| match traffic {

@@ -1,4 +1,4 @@
-//! Tray hosts: panels along the bottom of the screen with nothing on them but the tray, at the right.
+//! Tray hosts: panels along the bottom of the screen with only a tray, at the right.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,10 +6,8 @@ use tiny_skia::Pixmap;
 
 use super::screen;
 
-/// Height of the panel.
 pub(crate) const HEIGHT: u32 = 36;
 
-/// A tray host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "these are the programs' names")]
 pub(crate) enum TrayHost {
@@ -18,10 +16,10 @@ pub(crate) enum TrayHost {
     MatePanel,
 }
 
-/// Red, green and blue of the panel: dark.
+/// The panel's colour (RGB): dark.
 pub(crate) const COLOR: (u8, u8, u8) = (0x20, 0x20, 0x20);
 
-/// Writes the panel's configuration below the desktop's home and says how to start it.
+/// Writes the panel's configuration below the desktop's home directory and returns the command that starts it.
 pub(crate) fn command(host: TrayHost, icon_size: u32, home: &Path) -> Command {
     let (red, green, blue) = COLOR;
     let write = |path: &str, text: String| {
@@ -89,7 +87,7 @@ pub(crate) fn command(host: TrayHost, icon_size: u32, home: &Path) -> Command {
                  toplevel-id='bottom'\nposition=0\npanel-right-stick=true\n"
             );
             write(".config/glib-2.0/settings/keyfile", text);
-            // The private bus activates nothing: the applet is started as the panel would have it started.
+            // The private bus activates nothing: the applet is started as the panel would start it.
             let mut command = Command::new("sh");
             let start =
                 "export GSETTINGS_BACKEND=keyfile; /usr/lib/mate-panel/notification-area-applet & exec mate-panel";
@@ -99,7 +97,7 @@ pub(crate) fn command(host: TrayHost, icon_size: u32, home: &Path) -> Command {
     }
 }
 
-/// Where on the screen the tray's icons are: x, y, width, height of what differs from the panel's colour.
+/// The area of the tray icons on the screen: x, y, width, height of what differs from the panel's colour.
 pub(crate) fn icon_area(screen: &Pixmap) -> Option<(u32, u32, u32, u32)> {
     let (red, green, blue) = COLOR;
     let differs = |x: u32, y: u32| {

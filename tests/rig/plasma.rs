@@ -1,4 +1,4 @@
-//! Plasma on X11: kwin, plasmashell and what they need, without a session manager.
+//! Plasma on X11: kwin, plasmashell and their dependencies, without a session manager.
 
 use std::{fs, process::Command};
 
@@ -13,7 +13,7 @@ use super::{
 
 /// Plasma's programs, on a desktop of their own.
 pub(crate) struct Plasma {
-    // In the order in which they have to end.
+    // Dropped in this order.
     _shell: Part,
     _activities: Part,
     _kded: Part,
@@ -22,7 +22,7 @@ pub(crate) struct Plasma {
 }
 
 impl Plasma {
-    /// Pushbell is installed there: Plasma knows its name and icon.
+    /// Starts Plasma with Pushbell installed, so that it knows its name and icon.
     pub(crate) fn start(desktop: &Desktop) -> Self {
         let (run, size) = (desktop.run_directory(), desktop.options.size);
         let write = |name: &str, content: &[u8]| {
@@ -72,7 +72,7 @@ impl Plasma {
         wait_until("Plasma shows notifications", SOON, || {
             bus::block_on(bus::call(&connection, SERVICE, "GetServerInformation", &())).is_ok()
         });
-        // It covers the whole screen, once it is drawn.
+        // It covers the whole screen once it is drawn.
         wait_until("the desktop is drawn", SOON, || {
             let image = desktop.screenshot();
             screen::color(&image, 5, 5) != (0, 0, 0) && screen::color(&image, size.0 / 2, size.1 - 5) != (0, 0, 0)
@@ -80,7 +80,7 @@ impl Plasma {
         Self { _shell: shell, _activities: activities, _kded: kded, _kwin: kwin, data }
     }
 
-    /// Has the app, when it is started, know where it runs.
+    /// Sets the environment by which the app detects Plasma when it starts.
     pub(crate) fn prepare(&self, pushbell: &mut Pushbell) {
         pushbell.set_env("XDG_CURRENT_DESKTOP", "KDE");
         pushbell.set_env("XDG_DATA_DIRS", &self.data);

@@ -12,12 +12,12 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 
-/// Where programs are looked for. The caller's own path may hold stand-ins.
+/// Where programs are searched for. The caller's own path may contain stubs.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
-/// The watchdog: a shell that learns of every process group and temporary directory. When the test program ends in
-/// whatever way, its standard input ends, and it kills and deletes what is left. (`PR_SET_PDEATHSIG` would not do:
-/// it follows the thread that started the process, and a test's thread is not the test program.)
+/// The watchdog: a shell that receives every process group and temporary directory. When the test process ends for any
+/// reason, the shell's standard input ends, and it kills and deletes what is left. (`PR_SET_PDEATHSIG` would not do: it
+/// follows the thread that started the process, and a test's thread ends before the test process.)
 const WATCHDOG: &str = r#"
 declare -A groups directories
 while read -r what value; do
@@ -50,7 +50,8 @@ fn tell_watchdog(what: &str, value: &dyn std::fmt::Display) {
     writeln!(input, "{what} {value}").expect("the watchdog reads");
 }
 
-/// A temporary directory that is gone after the test, in whatever way it ends. Its path is short: sockets are in it.
+/// A temporary directory that is deleted after the test, however it ends. Its path is short, because it contains
+/// sockets.
 pub(crate) struct TempDir(tempfile::TempDir);
 
 impl TempDir {
@@ -67,14 +68,14 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        // A process that has just been killed may still have been writing: the watchdog tries again at the end.
+        // A process that was just killed may still have been writing: the watchdog retries at the end.
         if fs::remove_dir_all(self.path()).is_ok() {
             tell_watchdog("-directory", &self.path().display());
         }
     }
 }
 
-/// A running program, in a process group of its own, its output in files.
+/// A running program in a process group of its own, with its output in files.
 pub(crate) struct Part {
     name: String,
     child: Child,
@@ -84,7 +85,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Starts it. The environment is exactly `env`; `NAME.out` and `NAME.err` in `logs` take its output.
+    /// Starts it with exactly the environment `env`; `NAME.out` and `NAME.err` in `logs` receive its output.
     #[track_caller]
     pub(crate) fn start(name: &str, mut command: Command, env: &[(String, String)], logs: &Path) -> Self {
         let (stdout, stderr) = (logs.join(format!("{name}.out")), logs.join(format!("{name}.err")));
@@ -111,14 +112,14 @@ impl Part {
         self.child.id()
     }
 
-    /// The most memory that it has ever had resident, without that of mapped files such as its own code, in MiB.
+    /// Peak resident memory without that of mapped files such as its own code, in MiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the program runs");
         let kilobytes = |name: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says it");
             line.trim().trim_end_matches(" kB").parse().expect("a number")
         };
-        // Once it is mapped, code that was run stays.
+        // Mapped code that was run stays resident.
         (kilobytes("VmHWM:") - kilobytes("RssFile:")) / 1024
     }
 
@@ -132,7 +133,7 @@ impl Part {
         }
     }
 
-    /// Stops it where it stands, until [`Part::thaw`].
+    /// Stops it with SIGSTOP, until [`Part::thaw`].
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
@@ -154,7 +155,7 @@ impl Part {
         super::wait_for(&format!("{} ends", self.name), timeout, || self.try_wait())
     }
 
-    /// SIGKILL to all of its group, at once.
+    /// Sends SIGKILL to its whole process group.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
         if self.ended.is_none() {
@@ -170,7 +171,7 @@ impl Part {
         read(&self.stderr)
     }
 
-    /// Everything it has printed.
+    /// Its output so far.
     pub(crate) fn output(&self) -> String {
         self.stdout() + self.stderr().as_str()
     }
@@ -180,7 +181,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         let group = self.child.id();
         if std::thread::panicking() {
-            // A recording is no text.
+            // A recording is not text.
             let output = [&self.stdout, &self.stderr].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
             let tail = output.lines().rev().take(40).collect::<Vec<_>>();
             eprintln!("--- {} (end of its output)", self.name);
@@ -193,7 +194,7 @@ impl Drop for Part {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.kill();
-        // What it started may have outlived it.
+        // Its child processes may have outlived it.
         if let Some(group) = Pid::from_raw(group.cast_signed()) {
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -205,7 +206,7 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Lets this program have as many open files as it may; panics if these are fewer than needed.
+/// Raises this process's limit of open files; panics if the maximum is lower than needed.
 pub(crate) fn raise_open_files(needed: usize) {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the maximum");

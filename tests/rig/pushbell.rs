@@ -1,4 +1,4 @@
-//! The app itself, as a person runs it.
+//! The app itself, run as a user runs it.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 /// The standard path of push gateways.
 pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
 
-/// A home directory with a configuration for the app, and the app when it runs.
+/// A home directory with a configuration for the app, and the app while it runs.
 pub(crate) struct Pushbell {
     app: Option<Part>,
     pub(crate) port: u16,
@@ -38,7 +38,7 @@ pub(crate) struct Account {
     pub(crate) pushkey: String,
 }
 
-/// What a command printed, and its exit code.
+/// A command's output and exit code.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Output {
     pub(crate) code: i32,
@@ -47,8 +47,8 @@ pub(crate) struct Output {
 }
 
 impl Pushbell {
-    /// Starts the app on this desktop in a fresh home, with this configuration (TOML; `server.listen` is set to a free
-    /// port unless it is in there), and waits until it answers.
+    /// Starts the app on this desktop in a new home directory, with this configuration (TOML; `server.listen` is set to
+    /// a free port unless it is given), and waits until it answers.
     #[track_caller]
     pub(crate) fn start(desktop: &Desktop, config: &str) -> Self {
         let mut pushbell = Self::prepare(desktop, config);
@@ -56,7 +56,7 @@ impl Pushbell {
         pushbell
     }
 
-    /// Makes the home, without starting the app.
+    /// Creates the home directory, without starting the app.
     #[track_caller]
     pub(crate) fn prepare(desktop: &Desktop, config: &str) -> Self {
         let directory = TempDir::new();
@@ -64,11 +64,11 @@ impl Pushbell {
         for name in ["home/.config", "home/.local/share", "home/.cache", "bin", "logs"] {
             fs::create_dir_all(path(name)).expect("the temporary directory is writable");
         }
-        // Whoever has used PulseAudio has a cookie; without one the server turns the app's own client away.
+        // Everyone who has used PulseAudio has a cookie; without one the server rejects the app's own client.
         fs::create_dir_all(path("home/.config/pulse")).expect("the temporary directory is writable");
         fs::write(path("home/.config/pulse/cookie"), [7; 256]).expect("the temporary directory is writable");
         let mut env = desktop.env().to_vec();
-        // A person who has never run PulseAudio has no cookie for it either.
+        // The cookie has to be found in the home directory.
         env.retain(|(key, _)| key != "PULSE_COOKIE");
         let mut set = |key: &str, value: String| {
             env.retain(|(other, _)| other != key);
@@ -80,7 +80,7 @@ impl Pushbell {
         set("XDG_CACHE_HOME", path("home/.cache"));
         set("PATH", format!("{}:{}", path("bin"), super::process::PATH));
         set("RUST_BACKTRACE", "1".to_owned());
-        // What the person would see opened is written down instead.
+        // Opened URLs are recorded instead.
         let open = format!("printf '%s\\t%s\\n' \"$*\" \"$XDG_ACTIVATION_TOKEN\" >>'{}'", path("opened"));
         let handler = format!("case $* in *x-scheme-handler/matrix) cat '{}' 2>/dev/null;; esac", path("handler"));
         for (name, script) in [("xdg-open", open), ("xdg-mime", handler)] {
@@ -100,7 +100,7 @@ impl Pushbell {
         self.wait_until_ready();
     }
 
-    /// Waits until the app answers that it can take pushes.
+    /// Waits until the app reports that it can accept pushes.
     #[track_caller]
     pub(crate) fn wait_until_ready(&mut self) {
         wait_until("the app answers that it can take pushes", SOON, || {
@@ -111,12 +111,12 @@ impl Pushbell {
         });
     }
 
-    /// Whether it says that it could take a push now.
+    /// Whether the app reports that it can accept pushes now.
     pub(crate) fn is_healthy(&self) -> bool {
         self.health().is_ok_and(|answer| answer.status == 200)
     }
 
-    /// What it says about its health, if it answers.
+    /// Its health report, if it answers.
     pub(crate) fn health(&self) -> Result<http::Answer, String> {
         http::request(self.port, &Method::GET, "/health", None, "")
     }
@@ -126,14 +126,14 @@ impl Pushbell {
         self.launch_under(&[], arguments);
     }
 
-    /// Runs the app by another program, such as a tracer; a wait for it is a wait for that.
+    /// Runs the app through another program, such as a tracer; waiting for the app then waits for that program.
     pub(crate) fn launch_under(&mut self, wrapper: &[&str], arguments: &[&str]) {
         self.starts += 1;
         let command = wrapped(wrapper, arguments);
         self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
     }
 
-    /// The same, with this umask.
+    /// The same with this umask.
     pub(crate) fn launch_under_umask(&mut self, umask: &str, arguments: &[&str]) {
         self.starts += 1;
         let mut command = Command::new("/bin/sh");
@@ -141,7 +141,7 @@ impl Pushbell {
         self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
     }
 
-    /// Writes the configuration file, whole: a running app takes it up.
+    /// Writes the complete configuration file, which a running app reloads.
     pub(crate) fn configure(&self, config: &str) {
         let mut table: toml::Table = config.parse().expect("the test's configuration is TOML");
         let server = table.entry("server").or_insert_with(|| toml::Table::new().into());
@@ -150,7 +150,7 @@ impl Pushbell {
         self.write_config(&table.to_string());
     }
 
-    /// Writes the configuration file as it is given. An editor's way: a new file in place of the old one.
+    /// Writes the configuration file verbatim, replacing it by a new file as editors do.
     pub(crate) fn write_config(&self, text: &str) {
         let path = self.config_file();
         let new = path.with_extension("toml.new");
@@ -175,35 +175,34 @@ impl Pushbell {
         self.directory.path().join("home")
     }
 
-    /// Sets a variable for what is started from now on.
+    /// Sets an environment variable for later starts.
     pub(crate) fn set_env(&mut self, key: &str, value: &str) {
         self.env.retain(|(other, _)| other != key);
         self.env.push((key.to_owned(), value.to_owned()));
     }
 
-    /// Takes a variable from what is started from now on.
+    /// Removes an environment variable for later starts.
     pub(crate) fn unset_env(&mut self, key: &str) {
         self.env.retain(|(other, _)| other != key);
     }
 
-    /// The environment of the app.
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
 
-    /// What was opened with `xdg-open`, and the activation token that came with it (empty if none).
+    /// The URLs opened with `xdg-open`, each with its activation token (empty if none).
     pub(crate) fn opened(&self) -> Vec<(String, String)> {
         let text = fs::read_to_string(self.directory.path().join("opened")).unwrap_or_default();
         text.lines().filter_map(|line| line.split_once('\t')).map(|(what, token)| (what.into(), token.into())).collect()
     }
 
-    /// Some program handles `matrix:` links from now on; at first none does.
+    /// From now on some program handles `matrix:` links; by default none does.
     pub(crate) fn handle_matrix_links(&self) {
         fs::write(self.directory.path().join("handler"), "client.desktop\n")
             .expect("the temporary directory is writable");
     }
 
-    // Its life
+    // Life cycle
 
     /// The app's process.
     #[track_caller]
@@ -211,7 +210,7 @@ impl Pushbell {
         self.app.as_mut().expect("the app was started")
     }
 
-    /// How many TCP connections it has to this port, wherever that is.
+    /// The number of its established TCP connections to this port on any host.
     #[track_caller]
     pub(crate) fn connections_to(&mut self, port: u16) -> usize {
         const ESTABLISHED: &str = "01";
@@ -227,13 +226,13 @@ impl Pushbell {
         table.lines().filter(is_such).count()
     }
 
-    /// SIGKILL, as by a crash or a power cut.
+    /// Kills it with SIGKILL, as by a crash or a power cut.
     pub(crate) fn kill9(&mut self) {
         self.app().kill();
         self.app = None;
     }
 
-    /// What kills it in the same way, from any thread.
+    /// Returns a function that kills it with SIGKILL, for use on another thread.
     #[track_caller]
     pub(crate) fn killer(&mut self) -> impl FnOnce() + Send + 'static {
         let group = Pid::from_raw(self.app().pid().cast_signed()).expect("it is no group of all");
@@ -241,7 +240,7 @@ impl Pushbell {
         move || kill_process_group(group, Signal::KILL).unwrap_or_default()
     }
 
-    /// SIGTERM, as at the end of a session; the exit code.
+    /// Ends it with SIGTERM, as at the end of a session; returns the exit code.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         self.app().signal(Signal::TERM);
@@ -250,14 +249,14 @@ impl Pushbell {
         status.code()
     }
 
-    /// Ends it in an orderly way and runs it again.
+    /// Ends it with SIGTERM and runs it again.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
         self.terminate();
         self.run();
     }
 
-    /// All that the app has printed since the home was made.
+    /// The app's output since the home directory was created.
     pub(crate) fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.directory.path().join("logs").join(name)).unwrap_or_default();
         read("pushbell.out") + read("pushbell.err").as_str()
@@ -271,7 +270,7 @@ impl Pushbell {
         self.command_under(&[], arguments)
     }
 
-    /// Runs a command by another program to its end.
+    /// Runs a command to its end through another program.
     #[track_caller]
     pub(crate) fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Output {
         let mut command = wrapped(wrapper, arguments);
@@ -284,7 +283,7 @@ impl Pushbell {
         }
     }
 
-    /// Runs a command that has to succeed; what it printed.
+    /// Runs a command that must succeed; returns its output.
     #[track_caller]
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments);
@@ -299,7 +298,7 @@ impl Pushbell {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("status is no JSON: {error}: {text}"))
     }
 
-    /// Waits until the status fits.
+    /// Waits until the status satisfies the condition.
     #[track_caller]
     pub(crate) fn wait_for_status(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         wait_for(what, SOON, || Some(self.status()).filter(&fits))
@@ -311,7 +310,7 @@ impl Pushbell {
         self.read_history(&["history", "--json"])
     }
 
-    /// The same of at most so many.
+    /// The same, limited to this number of entries.
     #[track_caller]
     pub(crate) fn history_of(&self, limit: usize) -> Vec<Value> {
         self.read_history(&["history", "--json", "--limit", &limit.to_string()])
@@ -323,14 +322,14 @@ impl Pushbell {
         text.lines().map(|line| serde_json::from_str(line).expect("each line of history is JSON")).collect()
     }
 
-    /// The first account, as `pushbell account show` tells it.
+    /// The first account, as `pushbell account show` prints it.
     #[track_caller]
     pub(crate) fn account(&self) -> Account {
         let name = self.status()["accounts"][0]["name"].as_str().expect("there is an account").to_owned();
         self.account_named(&name)
     }
 
-    /// An account, as `pushbell account show NAME` tells it: read from the ready-to-paste request in there.
+    /// An account, as `pushbell account show NAME` prints it: taken from the ready-to-paste request in its output.
     #[track_caller]
     pub(crate) fn account_named(&self, name: &str) -> Account {
         let text = self.ok(&["account", "show", name]);
@@ -348,7 +347,7 @@ impl Pushbell {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Posts a body as it is.
+    /// Posts a body verbatim.
     #[track_caller]
     pub(crate) fn push(&self, body: &Value) -> (u16, Value) {
         let answer = self.post(body.to_string());
@@ -361,8 +360,8 @@ impl Pushbell {
         http::request(self.port, &Method::POST, PATH, None, body).unwrap_or_else(|error| panic!("push: {error}"))
     }
 
-    /// Posts a notification to this account and checks that it was accepted. The `devices` in it are made out to the
-    /// account; there is one if it has none.
+    /// Posts a notification to this account and checks that it was accepted. Its `devices` get the account's pushkey;
+    /// one is added if there is none.
     #[track_caller]
     pub(crate) fn notify(&self, account: &Account, notification: Value) {
         let answer = self.push(&address(account, notification));
@@ -377,7 +376,7 @@ fn wrapped(wrapper: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// A push body of this notification, its devices made out to the account.
+/// The body of a push with this notification, whose devices get the account's pushkey.
 pub(crate) fn address(account: &Account, mut notification: Value) -> Value {
     if notification["devices"].as_array().is_none_or(Vec::is_empty) {
         notification["devices"] = json!([{}]);

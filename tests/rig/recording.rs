@@ -1,4 +1,4 @@
-//! What is heard: a recording of the desktop's sound output.
+//! A recording of the desktop's sound output.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -20,14 +20,14 @@ use super::{
     wait_until,
 };
 
-/// Samples a second.
+/// Samples per second.
 pub(crate) const RATE: u32 = 48_000;
-/// Quieter than a thousandth of full scale is silence.
+/// Below a thousandth of full scale is silence.
 const SILENCE: u16 = 33;
 /// Silence of this length ends a burst.
 const GAP: Duration = Duration::from_millis(200);
 
-/// A recording that goes on.
+/// A recording in progress.
 pub(crate) struct Recording {
     _recorder: Part,
     file: PathBuf,
@@ -40,15 +40,15 @@ pub(crate) struct Burst {
     /// Since the start of the recording.
     pub(crate) start: Duration,
     pub(crate) length: Duration,
-    /// The strongest frequency of its beginning in hertz, to about 5 Hz.
+    /// The dominant frequency of its beginning in hertz, to about 5 Hz.
     pub(crate) frequency: f32,
     /// 0.0 to 1.0.
     pub(crate) peak: f32,
 }
 
 impl Recording {
-    /// Starts to record and waits until sound really comes in: until a reader is there, PulseAudio's null sink works
-    /// in blocks of up to two seconds.
+    /// Starts recording and waits until sound arrives: without a reader, PulseAudio's null sink works in blocks of up
+    /// to two seconds.
     pub(crate) fn start(desktop: &Desktop) -> Self {
         let directory = TempDir::new();
         let mut command = Command::new("parec");
@@ -67,28 +67,28 @@ impl Recording {
         bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
     }
 
-    /// How long it is up to now: a mark for [`Recording::bursts_since`].
+    /// The current length: a mark for [`Recording::bursts_since`].
     pub(crate) fn length(&self) -> Duration {
         at(self.samples().len())
     }
 
-    /// Everything that sounded, in order. The last may still sound.
+    /// All bursts, in order. The last may still be playing.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
         self.bursts_since(Duration::ZERO)
     }
 
-    /// What began to sound after the mark.
+    /// The bursts that started after the mark.
     pub(crate) fn bursts_since(&self, mark: Duration) -> Vec<Burst> {
         bursts(&self.samples(), mark)
     }
 
-    /// How long it has been silent.
+    /// The length of the silence up to now.
     pub(crate) fn silence(&self) -> Duration {
         let samples = self.samples();
         at(samples.iter().rev().take_while(|sample| sample.unsigned_abs() <= SILENCE).count())
     }
 
-    /// Waits until this many bursts have begun after the mark and all is silent again; the bursts.
+    /// Waits until this many bursts have started after the mark and there is silence again; returns the bursts.
     #[track_caller]
     pub(crate) fn wait_for_bursts(&self, mark: Duration, count: usize) -> Vec<Burst> {
         let what = format!("{count} sounds after {mark:?} and then silence");
@@ -106,7 +106,7 @@ impl Recording {
         }
     }
 
-    /// Plays a sound file as another program would and returns how it sounds: what to compare the app's with.
+    /// Plays a sound file with another program and returns its bursts, for comparison with the app's.
     #[track_caller]
     pub(crate) fn reference(&self, desktop: &Desktop, file: &Path) -> Vec<Burst> {
         let mark = self.length();
@@ -114,7 +114,7 @@ impl Recording {
         self.wait_for_bursts(mark, 1)
     }
 
-    /// Records for this long from now on: for what must not sound. Counts what was recorded, not the wall clock.
+    /// Records for this long from now on, to check for silence. Measures the recording, not the wall clock.
     #[track_caller]
     pub(crate) fn listen(&self, time: Duration) {
         self.wait_for_more((time.as_secs_f32() * RATE as f32) as usize);
@@ -158,10 +158,10 @@ fn bursts(samples: &[i16], mark: Duration) -> Vec<Burst> {
     burst_ranges(samples).into_iter().filter(|range| at(range.start) >= mark).map(burst).collect()
 }
 
-/// The frequency with the most energy among 80 to 4000 Hz (Goertzel's algorithm). Only the first 150 ms count: over a
-/// phrase of several notes, which of them is the strongest would hang by a hair.
+/// The frequency with the most energy among 80 to 4000 Hz (Goertzel's algorithm). Only the first 150 ms count: in a
+/// phrase of several notes, the strongest one would depend on small differences.
 pub(crate) fn dominant_frequency(sound: &[i16]) -> f32 {
-    // A quarter of the rate is enough for these frequencies; the mean of four is a crude low-pass.
+    // A quarter of the sample rate suffices for these frequencies; averaging four samples is a simple low-pass filter.
     let reduced = sound
         .chunks_exact(4)
         .take(RATE as usize * 15 / 100 / 4)
@@ -179,7 +179,7 @@ pub(crate) fn dominant_frequency(sound: &[i16]) -> f32 {
     frequencies.max_by(|one, other| energy(*one).total_cmp(&energy(*other))).expect("there are frequencies")
 }
 
-/// Whether two recordings are of the same sound; the loudness may differ.
+/// Whether two recordings are of the same sound; the volume may differ.
 pub(crate) fn same_sound(one: &[Burst], other: &[Burst]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(one, other)| {
@@ -187,7 +187,7 @@ pub(crate) fn same_sound(one: &[Burst], other: &[Burst]) -> bool {
         })
 }
 
-/// A tone of half the greatest loudness, as [`RATE`] 16-bit samples a second.
+/// A tone at half of full scale, as 16-bit samples at [`RATE`].
 pub(crate) fn tone(frequency: f32, seconds: f32) -> Vec<u8> {
     let sample = |n: usize| ((std::f32::consts::TAU * frequency * n as f32 / RATE as f32).sin() * 16_000.0) as i16;
     (0..(seconds * RATE as f32) as usize).flat_map(|n| sample(n).to_le_bytes()).collect()

@@ -1,4 +1,4 @@
-//! What is on the screen.
+//! The X server and its screen.
 
 use std::{path::Path, process::Command};
 
@@ -16,7 +16,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Starts an X server on a display number that it picks itself.
+    /// Starts an X server on a display number of its own choice.
     pub(crate) fn start(size: (u32, u32), directory: &Path, env: &[(String, String)], logs: &Path) -> Self {
         let mut command = Command::new("Xvfb");
         command
@@ -31,7 +31,7 @@ impl Screen {
         Self { part, display, memory: directory.join("Xvfb_screen0") }
     }
 
-    /// All of the screen as it is now.
+    /// A screenshot of the whole screen.
     pub(crate) fn image(&self) -> Pixmap {
         let file = std::fs::read(&self.memory).expect("the X server keeps its screen there");
         let field = |index: usize| {
@@ -50,13 +50,13 @@ impl Screen {
     }
 }
 
-/// The part of an image at x, y with a width and height, all within it.
+/// The part of an image at x, y with this width and height, all within it.
 pub(crate) fn cut(image: &Pixmap, (x, y, width, height): (u32, u32, u32, u32)) -> Pixmap {
     let rect = tiny_skia::IntRect::from_xywh(x.cast_signed(), y.cast_signed(), width, height).expect("a rectangle");
     image.clone_rect(rect).expect("a rectangle within the image")
 }
 
-/// The image with blue in place of black: the bare screen is black, and a picture looks better with a colour.
+/// The image with blue instead of black: the background is black, and pictures look better with a colour.
 pub(crate) fn with_wallpaper(image: &Pixmap) -> Pixmap {
     let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
     let mut image = image.clone();
@@ -66,13 +66,13 @@ pub(crate) fn with_wallpaper(image: &Pixmap) -> Pixmap {
     image
 }
 
-/// Red, green, blue of the pixel.
+/// Red, green and blue of the pixel.
 pub(crate) fn color(image: &Pixmap, x: u32, y: u32) -> (u8, u8, u8) {
     let pixel = image.pixel(x, y).expect("a pixel within the image");
     (pixel.red(), pixel.green(), pixel.blue())
 }
 
-/// How many pixels have about this colour (each channel within `tolerance`).
+/// The number of pixels of about this colour (each channel within `tolerance`).
 pub(crate) fn count_color(image: &Pixmap, (red, green, blue): (u8, u8, u8), tolerance: u8) -> usize {
     image
         .pixels()
@@ -85,7 +85,7 @@ pub(crate) fn count_color(image: &Pixmap, (red, green, blue): (u8, u8, u8), tole
         .count()
 }
 
-/// Where two screens differ, above the panel: x, y, width, height.
+/// The area where two screenshots differ, above the panel: x, y, width, height.
 pub(crate) fn difference(before: &Pixmap, after: &Pixmap) -> Option<(u32, u32, u32, u32)> {
     let points = || {
         let rows = 0..before.height() - panel::HEIGHT;

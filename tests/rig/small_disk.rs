@@ -1,4 +1,4 @@
-//! A disk that can be filled and made read-only.
+//! A file system that can be filled and made read-only.
 
 use std::{fs, io::Write, path::PathBuf, process::Command};
 
@@ -8,16 +8,16 @@ use super::{
     wait_until,
 };
 
-/// A disk of 3 MB in place of the app's data directory, for whoever is [`SmallDisk::inside`]: in a mount namespace that
-/// lives as long as this.
+/// A file system of 3 MB mounted over the app's data directory, visible to programs run with [`SmallDisk::inside`]: in
+/// a mount namespace that lives as long as this value.
 pub(crate) struct SmallDisk {
     holder: Part,
     directory: PathBuf,
 }
 
 impl SmallDisk {
-    /// Takes over what is in the directory; the app does not run. Without being root, this needs a kernel that gives
-    /// everybody namespaces.
+    /// Copies the directory's contents; the app must not be running. Without root privileges this requires unprivileged
+    /// user namespaces.
     pub(crate) fn in_place_of_data_of(pushbell: &Pushbell) -> Self {
         let directory = pushbell.data_directory();
         let script = r#"set -e
@@ -34,7 +34,7 @@ impl SmallDisk {
         Self { holder, directory }
     }
 
-    /// What runs a program inside.
+    /// The command that runs a program inside.
     pub(crate) fn inside(&self) -> Vec<String> {
         let mut command = vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--mount".to_owned()];
         if !rustix::process::getuid().is_root() {
@@ -49,7 +49,7 @@ impl SmallDisk {
         root.join(self.directory.strip_prefix("/").expect("it is absolute")).join(name)
     }
 
-    /// A copy of the database. SQLite would take a path by way of `/proc` for one outside.
+    /// A copy of the database. SQLite would resolve a path through `/proc` to one outside.
     pub(crate) fn copy_of_database(&self) -> (TempDir, PathBuf) {
         let copy = TempDir::new();
         let database = copy.path().join("pushbell.db");

@@ -1,4 +1,4 @@
-//! A real homeserver: Synapse from the Python package index, on the loopback interface, with SQLite.
+//! A real homeserver: Synapse from the Python Package Index, on the loopback interface, with SQLite.
 
 use std::{
     fs,
@@ -17,9 +17,9 @@ use super::{
     wait_until,
 };
 
-/// Everybody's.
+/// The password of every user.
 pub(crate) const PASSWORD: &str = "secret";
-/// The version that the tests were written against.
+/// The version that the tests were written for.
 const VERSION: &str = "1.163.2";
 
 /// A running homeserver named `hs.test`.
@@ -29,7 +29,7 @@ pub(crate) struct Synapse {
     directory: TempDir,
 }
 
-/// A user who is signed in.
+/// A signed-in user.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     port: u16,
@@ -39,20 +39,20 @@ pub(crate) struct User {
 }
 
 impl Synapse {
-    /// Installs Synapse, the first time, and starts one.
+    /// Starts a Synapse, after installing it the first time.
     #[track_caller]
     pub(crate) fn start() -> Self {
         Self::start_with(|configuration, _port| configuration)
     }
 
-    /// The same with a configuration (YAML) of the test's own, made from the usual one and the port; of a key that is
-    /// there twice, the later counts.
+    /// The same with a configuration (YAML) that the test makes from the default one and the port; of duplicate keys
+    /// the later counts.
     #[track_caller]
     pub(crate) fn start_with(configure: impl FnOnce(String, u16) -> String) -> Self {
         Self::launch(&[], configure)
     }
 
-    /// The same with more in its environment.
+    /// The same with additional environment variables.
     #[track_caller]
     pub(crate) fn start_with_env(env: &[(&str, &str)]) -> Self {
         Self::launch(env, |configuration, _port| configuration)
@@ -75,12 +75,12 @@ impl Synapse {
         Self { server, port, directory }
     }
 
-    /// Ends it without a word.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.server.kill();
     }
 
-    /// Starts it again after that.
+    /// Starts it again after [`Synapse::kill`].
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         let python = install(&format!("synapse-{VERSION}"), &format!("matrix-synapse=={VERSION}"));
@@ -89,7 +89,7 @@ impl Synapse {
         self.server = serve(&python, &env, self.directory.path(), self.port);
     }
 
-    /// Ends it, and starts it again with more in its configuration (YAML).
+    /// Restarts it with additional configuration (YAML).
     #[track_caller]
     pub(crate) fn restart_with(&mut self, more: &str) {
         self.kill();
@@ -112,7 +112,7 @@ impl Synapse {
         user
     }
 
-    /// What it has logged.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         self.server.output()
     }
@@ -128,13 +128,13 @@ impl User {
         &self.token
     }
 
-    /// The same user on another device.
+    /// A new session of the same user on another device.
     #[track_caller]
     pub(crate) fn sign_in_again(&self) -> Self {
         self.sign_in(&json!({}))
     }
 
-    /// The same on a device of this name.
+    /// The same with this device name.
     #[track_caller]
     pub(crate) fn sign_in_as(&self, name: &str) -> Self {
         self.sign_in(&json!({"initial_device_display_name": name}))
@@ -150,7 +150,7 @@ impl User {
         Self { token: session["access_token"].as_str().expect("the answer has it").to_owned(), ..self.clone() }
     }
 
-    /// A request to the client-server API, below `/_matrix/client/v3/`, that has to succeed.
+    /// Sends a request to the client-server API, below `/_matrix/client/v3/`, which must succeed.
     #[track_caller]
     pub(crate) fn request(&self, method: &Method, path: &str, body: &Value) -> Value {
         let path = format!("/_matrix/client/v3/{path}");
@@ -162,7 +162,8 @@ impl User {
         answer.json()
     }
 
-    /// Makes a room; its id. `options` is the body of `createRoom`: `name`, `invite`, `is_direct`, `preset` and so on.
+    /// Creates a room; returns its ID. `options` is the body of `createRoom`: `name`, `invite`, `is_direct`, `preset`
+    /// and so on.
     #[track_caller]
     pub(crate) fn create_room(&self, options: &Value) -> String {
         let room = self.request(&Method::POST, "createRoom", options);
@@ -179,13 +180,13 @@ impl User {
         self.request(&Method::POST, &format!("rooms/{}/join", encode(room)), &json!({}));
     }
 
-    /// Sends a text message; its event id.
+    /// Sends a text message; returns its event ID.
     #[track_caller]
     pub(crate) fn send(&self, room: &str, body: &str) -> String {
         self.send_event(room, "m.room.message", &json!({"msgtype": "m.text", "body": body}))
     }
 
-    /// Sends an event; its id.
+    /// Sends an event; returns its ID.
     #[track_caller]
     pub(crate) fn send_event(&self, room: &str, event_type: &str, content: &Value) -> String {
         static TRANSACTION: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -209,7 +210,7 @@ impl User {
         self.request(&Method::PUT, &path, &json!({ &other.id: [room] }));
     }
 
-    /// Sets an http pusher. `data` is added to its data: `{"format": "event_id_only"}`.
+    /// Sets an HTTP pusher. `data` is added to its data: `{"format": "event_id_only"}`.
     #[track_caller]
     pub(crate) fn set_pusher(&self, url: &str, app_id: &str, pushkey: &str, data: &Value) {
         let mut pusher = json!({
@@ -222,7 +223,7 @@ impl User {
         self.request(&Method::POST, "pushers/set", &pusher);
     }
 
-    /// Sets an http pusher beside others, of an app and on a device of these names.
+    /// Adds an HTTP pusher with these app and device names, keeping others.
     #[track_caller]
     pub(crate) fn set_pusher_of(&self, pushkey: &str, app_id: &str, device: &str) {
         let pusher = json!({
@@ -246,7 +247,7 @@ impl User {
         self.request(&Method::PUT, &format!("pushrules/global/{kind}/{}", encode(id)), rule);
     }
 
-    /// The unread number that the server would push: it is computed some time after an event was sent.
+    /// The unread count that the server would push, which it computes some time after an event was sent.
     #[track_caller]
     pub(crate) fn notifications(&self) -> Vec<Value> {
         let notifications = self.request(&Method::GET, "notifications?limit=100", &Value::Null);
@@ -254,7 +255,7 @@ impl User {
     }
 }
 
-/// Runs what its directory is configured for.
+/// Runs it with the configuration in its directory.
 #[track_caller]
 fn serve(python: &Path, env: &[(String, String)], directory: &Path, port: u16) -> Part {
     let mut command = Command::new(python);
@@ -271,8 +272,7 @@ fn encode(segment: &str) -> String {
     percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Installs what a requirement of pip's names into a directory in `target/`, unless it is there already; the Python that
-/// has it.
+/// Installs a pip requirement into a directory in `target/` unless it is there already; returns its Python.
 pub(crate) fn install(directory: &str, requirement: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,7 +285,7 @@ pub(crate) fn install(directory: &str, requirement: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&venv);
     let system = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
     let venv_text = venv.display().to_string();
-    // The caller's environment is kept here: it may say where packages come from.
+    // Keeps the caller's environment, which may configure the package index.
     let run = |program: &Path, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -297,7 +297,7 @@ pub(crate) fn install(directory: &str, requirement: &str) -> PathBuf {
         );
     };
     run(Path::new(system), &["-m", "venv", &venv_text]);
-    // There are wheels for all of it: no compiler is needed.
+    // All dependencies have wheels: no compiler is needed.
     run(&python, &["-m", "pip", "install", "--quiet", requirement]);
     fs::write(&complete, "").expect("the target directory is writable");
     python

@@ -1,4 +1,4 @@
-//! A terminal with a person at it: the program runs on a pseudo-terminal, and what it writes there is read.
+//! A terminal for interactive commands: the program runs on a pseudo-terminal whose output is read.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,14 +16,14 @@ use rustix::{
 
 use super::{SOON, wait_for, wait_until};
 
-/// A command that runs on a terminal.
+/// A command running on a terminal.
 pub(crate) struct Terminal {
     keyboard: File,
-    /// The side that programs are on.
+    /// The side that programs use.
     inside: File,
     child: Child,
     screen: Arc<Mutex<String>>,
-    /// So far the screen has been read.
+    /// How much of the output has been matched.
     read: usize,
 }
 
@@ -36,7 +36,7 @@ impl Terminal {
         unlockpt(&master).expect("it is ours");
         let name = ptsname(&master, Vec::new()).expect("it has a name").into_string().expect("a path");
         let side = || OpenOptions::new().read(true).write(true).open(&name).expect("it can be opened");
-        // The terminal has to be the controlling one: passwords are read from there.
+        // It must be the controlling terminal: passwords are read from there.
         let child = Command::new("setsid")
             .args(["--ctty", "--wait", program])
             .args(arguments)
@@ -53,7 +53,7 @@ impl Terminal {
         let written = Arc::clone(&screen);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // It ends with an error once nobody has the other side.
+            // Reading fails once no process has the other side open.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..count]).replace('\r', "");
                 written.lock().expect("no holder panics").push_str(&text);
@@ -62,12 +62,12 @@ impl Terminal {
         Self { keyboard, inside: side(), child, screen, read: 0 }
     }
 
-    /// All that has been written so far.
+    /// The output so far.
     pub(crate) fn screen(&self) -> String {
         self.screen.lock().expect("no holder panics").clone()
     }
 
-    /// Waits until this is written, after what was waited for before.
+    /// Waits for this output, after what was waited for before.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
         let (screen, from) = (Arc::clone(&self.screen), self.read);
@@ -79,13 +79,12 @@ impl Terminal {
         self.read = found.unwrap_or_else(|_| panic!("{text:?} is not written:\n{}", self.screen()));
     }
 
-    /// Types a line.
     #[track_caller]
     pub(crate) fn type_line(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
     }
 
-    /// Takes the default of each question of yes or no until the command ends; how many there were.
+    /// Accepts the default of each yes/no question until the command ends; returns the number of questions.
     #[track_caller]
     pub(crate) fn take_defaults(&mut self, timeout: Duration) -> usize {
         let mut answered = 0;
@@ -103,13 +102,13 @@ impl Terminal {
         answered
     }
 
-    /// Whether what is typed is shown and keys have their usual effects.
-    pub(crate) fn is_as_usual(&self) -> bool {
+    /// Whether the terminal is back in its normal mode, with echo and signals.
+    pub(crate) fn is_in_normal_mode(&self) -> bool {
         let modes = tcgetattr(&self.inside).expect("it is a terminal").local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
-    /// Waits until the command has ended; its exit code.
+    /// Waits until the command has ended; returns its exit code.
     #[track_caller]
     pub(crate) fn wait(&mut self, timeout: Duration) -> Option<i32> {
         let mut code = None;

@@ -17,20 +17,20 @@ pub(crate) struct TrayItem {
     path: String,
 }
 
-/// One line of its menu. Labels are as a person reads them (mnemonic markers removed).
+/// One entry of its menu. Labels are as displayed (mnemonic markers removed).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MenuItem {
     pub(crate) id: i32,
     pub(crate) label: String,
     pub(crate) enabled: bool,
     pub(crate) separator: bool,
-    /// `None` when it cannot be checked.
+    /// `None` when it is not checkable.
     pub(crate) checked: Option<bool>,
     pub(crate) children: Vec<MenuItem>,
 }
 
 impl TrayItem {
-    /// The items that are registered with the bus's tray host.
+    /// The items registered with the bus's tray host.
     pub(crate) fn all(connection: &Connection) -> Vec<Self> {
         let registered = bus::block_on(bus::property(connection, WATCHER, "RegisteredStatusNotifierItems"));
         let registered = registered.ok().and_then(|items| items.as_array().cloned()).unwrap_or_default();
@@ -68,13 +68,13 @@ impl TrayItem {
         (part(2), part(3))
     }
 
-    /// The person clicks on the icon.
+    /// Activates the item, as a click on the icon does.
     pub(crate) fn activate(&self) {
         let item = (&*self.service, &*self.path, ITEM);
         bus::block_on(bus::call(&self.connection, item, "Activate", &(0, 0))).expect("the item can be clicked");
     }
 
-    /// Its menu, as a host reads it when the person opens it.
+    /// Its menu, as a host reads it when the menu opens.
     #[track_caller]
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
         let path = self.text("Menu");
@@ -87,7 +87,7 @@ impl TrayItem {
         menu_item(&layout[1]).children
     }
 
-    /// The labels of the menu, top to bottom, those of submenus after their own, without separators.
+    /// The labels of the menu from top to bottom, without separators; those of submenus follow their parent.
     #[track_caller]
     pub(crate) fn menu_labels(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -95,7 +95,7 @@ impl TrayItem {
         found.into_iter().filter(|item| !item.separator).map(|item| item.label).collect()
     }
 
-    /// The person clicks on the menu's line with this label.
+    /// Clicks the menu entry with this label.
     #[track_caller]
     pub(crate) fn click_menu(&self, label: &str) {
         let mut items = Vec::new();
@@ -107,7 +107,7 @@ impl TrayItem {
         let arguments = (item.id, "clicked", zvariant::Value::from(0_i32), 0_u32);
         match bus::block_on(bus::call(&self.connection, (&self.service, &path, MENU), "Event", &arguments)) {
             Ok(_) => {}
-            // It may be gone before it has answered.
+            // The app may be gone before it has answered.
             Err(zbus::Error::MethodError(name, ..)) if label == "Quit" && name.ends_with(".NoReply") => {}
             Err(error) => panic!("the menu takes no click on {label:?}: {error}"),
         }

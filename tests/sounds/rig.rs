@@ -21,16 +21,17 @@ use std::{
 use tempfile::TempDir;
 
 const RATE: usize = 48_000;
-/// Quieter than this is silence.
+/// Below this is silence.
 const SILENCE: f32 = 0.003;
-/// This many samples of silence end a sound: longer than what a busy machine leaves out, shorter than the rest of a ring.
+/// This many samples of silence end a sound: longer than the dropouts of a busy machine, shorter than the pause in a
+/// ring.
 const GAP: usize = RATE * 2 / 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Something that was heard between two silences.
+/// Sound between two silences.
 #[derive(Debug, Clone)]
-pub(crate) struct Sounded {
-    /// The strongest frequency, in Hz, to a few Hz.
+pub(crate) struct HeardSound {
+    /// The dominant frequency, in Hz, to a few Hz.
     pub(crate) frequency: u32,
     pub(crate) milliseconds: u32,
     pub(crate) peak: f32,
@@ -41,7 +42,7 @@ pub(crate) struct Rig {
     server: Option<Child>,
     recorder: Option<Child>,
     recordings: usize,
-    /// Bytes of the recording that were taken notice of.
+    /// How much of the recording has been evaluated, in bytes.
     heard_until: u64,
     player: Child,
     stdin: ChildStdin,
@@ -49,7 +50,7 @@ pub(crate) struct Rig {
     events: Receiver<String>,
 }
 
-/// Runs a tool that has to succeed.
+/// Runs a tool that must succeed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -65,7 +66,7 @@ impl Rig {
     pub(crate) fn start_with_alsa() -> Self {
         Self::start_with(|home, player| {
             fs::write(home.join(".asoundrc"), "pcm.!default { type pulse }\nctl.!default { type pulse }\n").unwrap();
-            // A server named by a bare path is understood by PulseAudio's own library alone.
+            // Only PulseAudio's own library accepts a server address that is a bare path.
             player.env("PULSE_SERVER", home.join("run/pulse/native")).env_remove("XDG_RUNTIME_DIR");
         })
     }
@@ -100,7 +101,7 @@ impl Rig {
         let mut rig =
             Self { home, server: None, recorder: None, recordings: 0, heard_until: 0, player, stdin, done, events };
         rig.start_server();
-        rig.say("stop-all");
+        rig.send("stop-all");
         rig
     }
 
@@ -108,7 +109,7 @@ impl Rig {
         self.home.path()
     }
 
-    /// The path of a file in the person's directory of sounds.
+    /// The path of a file in the user's sound directory.
     pub(crate) fn sound(&self, name: &str) -> PathBuf {
         self.home().join("sounds").join(name)
     }
@@ -153,7 +154,7 @@ impl Rig {
         self.wait_until("the recorder records", |rig| rig.recorded() > Duration::from_millis(100));
     }
 
-    /// What was recorded before is lost.
+    /// Kills the server. The recording so far is lost.
     pub(crate) fn kill_server(&mut self) {
         for mut process in self.server.take().into_iter().chain(self.recorder.take()) {
             process.kill().unwrap();
@@ -166,36 +167,36 @@ impl Rig {
         run(Command::new("kill").args(["-s", signal, &pid]));
     }
 
-    /// What pactl says; empty if the server does not answer.
+    /// The output of pactl; empty if the server does not answer.
     pub(crate) fn pactl(&self, arguments: &[&str]) -> String {
         let output = Command::new("pactl").args(arguments).envs(environment(self.home())).output();
         String::from_utf8(output.expect("pactl has to be installed").stdout).unwrap()
     }
 
-    /// Gives a line to the process under test, which has acted on it when this returns: quickly, always.
-    pub(crate) fn say(&mut self, line: &str) {
+    /// Sends a line to the process under test, which must process it quickly; returns once it has.
+    pub(crate) fn send(&mut self, line: &str) {
         let started = Instant::now();
         writeln!(self.stdin, "{line}").unwrap();
         self.done.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(started.elapsed() < Duration::from_secs(1), "{line} let its caller wait");
     }
 
-    /// The next thing that it says about sound.
+    /// Its next sound event.
     pub(crate) fn next_event(&self) -> String {
         self.events.recv_timeout(PATIENCE).expect("no event")
     }
 
-    /// Everything that it has said about sound meanwhile.
+    /// All pending sound events.
     pub(crate) fn events(&self) -> Vec<String> {
         self.events.try_iter().collect()
     }
 
-    /// What it wrote to its standard error.
+    /// Its standard error.
     pub(crate) fn errors(&self) -> String {
         fs::read_to_string(self.home().join("stderr")).unwrap()
     }
 
-    /// How many threads it has.
+    /// The number of its threads.
     pub(crate) fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.player.id())).unwrap().count()
     }
@@ -218,7 +219,7 @@ impl Rig {
         self.home().join(format!("recording-{}", self.recordings))
     }
 
-    /// How long the recording is.
+    /// The length of the recording.
     pub(crate) fn recorded(&self) -> Duration {
         Duration::from_secs(self.recorded_bytes()) / u32::try_from(RATE * 4).unwrap()
     }
@@ -228,7 +229,7 @@ impl Rig {
         fs::metadata(self.recording()).unwrap().len() / 4 * 4
     }
 
-    /// The recording since [`Rig::heard`] was last asked, mixed to mono.
+    /// The recording since the last [`Rig::heard`], mixed to mono.
     fn samples(&self) -> Vec<f32> {
         self.samples_from(self.heard_until)
     }
@@ -242,17 +243,17 @@ impl Rig {
         bytes.chunks_exact(4).map(|frame| f32::midpoint(sample(&frame[..2]), sample(&frame[2..]))).collect()
     }
 
-    /// The largest step from one sample to the next in the last hundredth of a second that sounded. A busy machine drops
-    /// samples in between, which is no fault of whoever ended the sound.
-    pub(crate) fn steepest_at_the_end(&self) -> f32 {
+    /// The largest step between samples in the last 10 ms of sound. A busy machine drops samples earlier, for which the
+    /// player is not responsible.
+    pub(crate) fn largest_final_step(&self) -> f32 {
         let samples = self.samples_from(0);
         let end = samples.iter().rposition(|sample| sample.abs() > SILENCE).unwrap_or(0);
         let last = &samples[end.saturating_sub(480)..(end + 2).min(samples.len())];
         last.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
     }
 
-    /// What has been heard so far and is followed by silence, or still sounds.
-    pub(crate) fn sounded(&self) -> Vec<Sounded> {
+    /// The sounds so far, each followed by silence or still playing.
+    pub(crate) fn sounded(&self) -> Vec<HeardSound> {
         let samples = self.samples();
         let loud = samples.iter().enumerate().filter(|(_, sample)| sample.abs() > SILENCE).map(|(index, _)| index);
         let mut ranges: Vec<(usize, usize)> = Vec::new();
@@ -265,14 +266,14 @@ impl Rig {
         ranges.iter().map(|(start, end)| describe(&samples[*start..=*end])).collect()
     }
 
-    /// What one command makes sound, from its first sample to the silence after its stream was closed.
-    pub(crate) fn hear(&mut self, line: &str) -> Vec<Sounded> {
-        self.say(line);
+    /// The sounds of one command, from its first sample to the silence after its stream was closed.
+    pub(crate) fn hear(&mut self, line: &str) -> Vec<HeardSound> {
+        self.send(line);
         self.heard()
     }
 
-    /// Waits for a sound to end, and returns what was heard since this was last asked.
-    pub(crate) fn heard(&mut self) -> Vec<Sounded> {
+    /// Waits for a sound to end, and returns the sounds since the last call.
+    pub(crate) fn heard(&mut self) -> Vec<HeardSound> {
         self.wait_until("something is heard", |rig| rig.samples().iter().any(|sample| sample.abs() > SILENCE));
         self.wait_until("its stream is closed", |rig| !rig.is_playing());
         let closed = self.recorded();
@@ -287,14 +288,14 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let player = Some(&mut self.player);
         for process in self.server.iter_mut().chain(&mut self.recorder).chain(player) {
-            // A process that has ended by itself is just what is wanted.
+            // The process may have ended by itself.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-/// Nothing of the desktop that the tests run on.
+/// An environment without anything of the caller's desktop.
 fn environment(home: &Path) -> [(&'static str, PathBuf); 8] {
     let share = home.join("share");
     [
@@ -309,14 +310,14 @@ fn environment(home: &Path) -> [(&'static str, PathBuf); 8] {
     ]
 }
 
-/// The strongest frequency between 300 and 2990 Hz: the power of short pieces, added up.
-fn describe(samples: &[f32]) -> Sounded {
+/// The dominant frequency between 300 and 2990 Hz: the power of short pieces, added up.
+fn describe(samples: &[f32]) -> HeardSound {
     const COARSE: usize = 8;
     const PIECE: usize = 1024;
     let bin = (RATE / COARSE) as f32 / PIECE as f32;
     let coarse = samples.chunks(COARSE).map(|chunk| chunk.iter().sum::<f32>() / COARSE as f32).collect::<Vec<_>>();
     let power = |k: usize| {
-        // Goertzel's algorithm, through a Hann window.
+        // Goertzel's algorithm with a Hann window.
         let turn = 2.0 * (TAU * k as f32 / PIECE as f32).cos();
         let piece_power = |piece: &[f32]| {
             let (mut last, mut before) = (0.0_f32, 0.0_f32);
@@ -330,7 +331,7 @@ fn describe(samples: &[f32]) -> Sounded {
     };
     let powers = (51..511).map(|k| (power(k), k)).collect::<Vec<_>>();
     let (_, strongest) = powers.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-    Sounded {
+    HeardSound {
         frequency: (strongest as f32 * bin).round() as u32,
         milliseconds: (samples.len() * 1000 / RATE) as u32,
         peak: samples.iter().map(|sample| sample.abs()).fold(0.0, f32::max),

@@ -1,6 +1,6 @@
-//! The program for Windows, run by wine on a real screen with real sound, and looked at from outside.
+//! The Windows program, run by wine on a real screen with real sound, and tested from outside.
 //!
-//! `make windows` builds it, says where it is and runs these tests; without it there is nothing to test here.
+//! `make windows` builds it, sets its path and runs these tests; without it there is nothing to test here.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -12,9 +12,9 @@ use std::{fs, path::Path, process::Command};
 
 use rig::{Recording, SOON, pushbell::message, screen::count_color, wait_for, wait_until};
 use serde_json::json;
-use wine::{Hidden, Wine};
+use wine::{HiddenWindow, Wine};
 
-/// Of the badge's disc.
+/// The colour of the badge.
 const BADGE: (u8, u8, u8) = (0xdc, 0x1f, 0x26);
 
 #[test]
@@ -47,9 +47,9 @@ fn the_icon_is_in_the_tray_with_its_badge() {
     let account = wine.account();
     wine.notify(&account, message("1", "room", "text"));
     let shown = wait_for("the badge is on the screen", SOON, || Some(badge(&wine)).filter(|pixels| *pixels > 20));
-    wine.desktop.save_screenshot(&wine.beside_the_program("tray.png"));
+    wine.desktop.save_screenshot(&wine.artifact_path("tray.png"));
     wine.command(&["clear"]).ended(0);
-    // Wine paints over the old picture: where the new one is clear, its edge stays.
+    // Wine paints over the old picture: edges remain where the new one is transparent.
     wait_until("the badge is gone", SOON, || badge(&wine) < shown / 2);
     wine.quit();
 }
@@ -116,24 +116,24 @@ fn without_a_notification_service_the_status_says_so_and_the_rest_goes_on() {
 #[ignore = "make windows builds the program for it"]
 fn it_ends_well_however_it_is_told_to() {
     let mut wine = Wine::start("");
-    // The last item of the menu; items are numbered as they are made, from 1000 on.
+    // The last entry of the menu; entries are numbered in order of creation, from 1000 on.
     wine.run();
     wine.wait_for_status("the icon is in the tray", |status| status["tray"]["available"] == true);
     for item in (1000..1060).rev() {
-        wine.post(Hidden::Tray, wine::WM_COMMAND, item);
+        wine.post(HiddenWindow::Tray, wine::WM_COMMAND, item);
         if wine.has_ended() {
             break;
         }
     }
-    wine.ended_well();
+    wine.ends_successfully();
     // Another program asks its windows to close, as the Task Manager does.
     wine.run();
     wine.wine(&["taskkill", "/IM", "pushbell.exe"]);
-    wine.ended_well();
-    // The person signs out.
+    wine.ends_successfully();
+    // The user signs out.
     wine.run();
     wine.wine(&["wineboot", "--end-session"]);
-    wine.ended_well();
+    wine.ends_successfully();
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_call_that_comes_after_waking_does_not_ring() {
     };
     wine.notify(&account, call("before"));
     assert_eq!(wine.status()["missed_calls"], 0);
-    wine.post(Hidden::SystemEvents, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
+    wine.post(HiddenWindow::SystemEvents, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
     let mut number = 0;
     wait_until("calls are replayed ones", SOON, || {
         number += 1;
@@ -167,9 +167,9 @@ fn what_it_prints_goes_where_it_was_redirected() {
     let wine = Wine::start("");
     let version = wine.command(&["--version"]).ended(0).stdout;
     assert_eq!(version.trim_end(), format!("pushbell {}", env!("CARGO_PKG_VERSION")));
-    let output = wine.wine(&["cmd", "/c", &format!("{} --version > C:\\version.txt", wine.program_for_windows())]);
+    let output = wine.wine(&["cmd", "/c", &format!("{} --version > C:\\version.txt", wine.windows_program_path())]);
     assert_eq!(output, "");
-    let written = wine.drive().join("version.txt");
+    let written = wine.drive_c().join("version.txt");
     let version =
         wait_for("the file is written", SOON, || fs::read_to_string(&written).ok().filter(|text| text.ends_with('\n')));
     fs::remove_file(&written).expect("it is ours");
@@ -203,7 +203,7 @@ fn the_file_has_icon_and_version_needs_only_windows_and_opens_no_console() {
         .collect();
     assert!(!libraries.is_empty());
     for library in &libraries {
-        let own = wine.drive().join("windows/system32").join(library);
+        let own = wine.drive_c().join("windows/system32").join(library);
         assert!(own.exists(), "{library} is not Windows' own: {libraries:?}");
     }
     let resources = dump("x86_64-w64-mingw32-windres", &["-O", "rc", "-i"]);

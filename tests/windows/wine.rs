@@ -1,4 +1,4 @@
-//! A desktop with wine on it, and the program in there.
+//! A desktop with wine, and the program in it.
 
 use std::{
     env, fs,
@@ -22,12 +22,12 @@ pub(crate) const WM_COMMAND: u32 = 0x111;
 pub(crate) const WM_POWERBROADCAST: u32 = 0x218;
 pub(crate) const PBT_APMRESUMEAUTOMATIC: u32 = 18;
 
-/// There is one wine home: one test at a time.
+/// There is one wine prefix, so one test at a time.
 static HOME: Mutex<()> = Mutex::new(());
 
-/// A window that nobody sees, by its class.
+/// An invisible window, by its class.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Hidden {
+pub(crate) enum HiddenWindow {
     Tray,
     SystemEvents,
 }
@@ -83,7 +83,7 @@ impl Wine {
             directory,
             _turn: turn,
         };
-        // Of another screen.
+        // A running wineserver uses another screen.
         wine.end_wine();
         for place in [wine.roaming(), wine.local()] {
             let _ = fs::remove_dir_all(place.join(app_info::DIRECTORY_NAME));
@@ -96,7 +96,7 @@ impl Wine {
         for argument in ["--kill", "--wait"] {
             let mut command = Command::new("wineserver");
             command.arg(argument).env_clear().envs(self.env.iter().map(|(key, value)| (key, value)));
-            // There may be none.
+            // There may be none running.
             let _ = command.stderr(Stdio::null()).status();
         }
     }
@@ -105,37 +105,37 @@ impl Wine {
         &self.program
     }
 
-    /// The path of the program as Windows would say it.
-    pub(crate) fn program_for_windows(&self) -> String {
+    /// The program's path in Windows notation.
+    pub(crate) fn windows_program_path(&self) -> String {
         format!("Z:{}", self.program.display()).replace('/', "\\")
     }
 
-    /// Where what a test leaves behind to be looked at goes.
-    pub(crate) fn beside_the_program(&self, name: &str) -> PathBuf {
+    /// The path for a file that a test leaves behind for inspection.
+    pub(crate) fn artifact_path(&self, name: &str) -> PathBuf {
         self.program.with_file_name(name)
     }
 
     /// `C:`
-    pub(crate) fn drive(&self) -> PathBuf {
+    pub(crate) fn drive_c(&self) -> PathBuf {
         self.home.join("drive_c")
     }
 
-    fn person(&self) -> PathBuf {
-        let people = fs::read_dir(self.drive().join("users")).expect("wine has made its home");
+    fn user_directory(&self) -> PathBuf {
+        let people = fs::read_dir(self.drive_c().join("users")).expect("wine has made its home");
         let own = |path: &PathBuf| !path.ends_with("Public");
-        people.flatten().map(|person| person.path()).find(own).expect("somebody uses it")
+        people.flatten().map(|user_directory| user_directory.path()).find(own).expect("somebody uses it")
     }
 
-    /// What Windows calls the roaming application data.
+    /// The roaming application data directory.
     fn roaming(&self) -> PathBuf {
-        self.person().join("AppData/Roaming")
+        self.user_directory().join("AppData/Roaming")
     }
 
     fn local(&self) -> PathBuf {
-        self.person().join("AppData/Local")
+        self.user_directory().join("AppData/Local")
     }
 
-    // Its life
+    // Life cycle
 
     /// Runs the program and waits until it answers.
     #[track_caller]
@@ -157,9 +157,9 @@ impl Wine {
         self.app.as_mut().is_none_or(|app| app.try_wait().is_some())
     }
 
-    /// Waits for its end, which has to be a good one.
+    /// Waits for its end, which must be successful.
     #[track_caller]
-    pub(crate) fn ended_well(&mut self) {
+    pub(crate) fn ends_successfully(&mut self) {
         let mut app = self.app.take().expect("it was started");
         let status = app.wait(SOON);
         let log = app.output();
@@ -171,15 +171,15 @@ impl Wine {
     #[track_caller]
     pub(crate) fn quit(&mut self) {
         self.wine(&["taskkill", "/IM", "pushbell.exe"]);
-        self.ended_well();
+        self.ends_successfully();
     }
 
     /// Posts a message to a window of the program.
     #[track_caller]
-    pub(crate) fn post(&self, window: Hidden, message: u32, detail: u32) {
+    pub(crate) fn post(&self, window: HiddenWindow, message: u32, detail: u32) {
         let class = match window {
-            Hidden::Tray => "tray_icon_app".to_owned(),
-            Hidden::SystemEvents => format!("{}.SystemEvents", app_info::APP_ID),
+            HiddenWindow::Tray => "tray_icon_app".to_owned(),
+            HiddenWindow::SystemEvents => format!("{}.SystemEvents", app_info::APP_ID),
         };
         let program = self.message.display().to_string();
         self.wine(&[&program, &class, &message.to_string(), &detail.to_string(), "0"]);
@@ -187,7 +187,7 @@ impl Wine {
 
     // Other programs
 
-    /// Runs a program of Windows to its end; what it printed.
+    /// Runs a Windows program to its end; returns its output.
     #[track_caller]
     pub(crate) fn wine(&self, arguments: &[&str]) -> String {
         self.output(arguments).stdout
@@ -195,9 +195,9 @@ impl Wine {
 
     /// Runs a command of ours.
     #[track_caller]
-    pub(crate) fn command(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn command(&self, arguments: &[&str]) -> CommandOutput {
         let program = self.program.display().to_string();
-        Ran(self.output(&[&[program.as_str()], arguments].concat()))
+        CommandOutput(self.output(&[&[program.as_str()], arguments].concat()))
     }
 
     fn output(&self, arguments: &[&str]) -> Output {
@@ -209,7 +209,7 @@ impl Wine {
         Output { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Runs a command on a terminal, which wine makes a console of; what is on it in the end.
+    /// Runs a command on a terminal, which wine presents as a console; returns its final output.
     #[track_caller]
     pub(crate) fn on_a_terminal(&self, command: &str) -> String {
         let mut script = Command::new("timeout");
@@ -225,7 +225,7 @@ impl Wine {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("status is no JSON: {error}: {text}"))
     }
 
-    /// Waits until the status fits.
+    /// Waits until the status satisfies the condition.
     #[track_caller]
     pub(crate) fn wait_for_status(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         wait_for(what, SOON, || Some(self.status()).filter(&fits))
@@ -238,7 +238,7 @@ impl Wine {
         text.lines().map(|line| serde_json::from_str(line).expect("each line of history is JSON")).collect()
     }
 
-    /// The account that the first start has made.
+    /// The account that the first start created.
     #[track_caller]
     pub(crate) fn account(&self) -> Account {
         let name = self.status()["accounts"][0]["name"].as_str().expect("there is an account").to_owned();
@@ -250,7 +250,7 @@ impl Wine {
         Account { name, app_id: value("app_id"), pushkey: value("pushkey") }
     }
 
-    /// Posts a body as it is.
+    /// Posts a body verbatim.
     #[track_caller]
     pub(crate) fn push(&self, body: &Value) -> (u16, Value) {
         let answer = http::request(self.port, &Method::POST, PATH, None, body.to_string());
@@ -258,7 +258,7 @@ impl Wine {
         (answer.status, answer.json())
     }
 
-    /// Posts a notification to this account, which has to be accepted.
+    /// Posts a notification to this account, which must be accepted.
     #[track_caller]
     pub(crate) fn notify(&self, account: &Account, notification: Value) {
         assert_eq!(self.push(&address(account, notification)), (200, json!({"rejected": []})));
@@ -272,10 +272,10 @@ impl Drop for Wine {
     }
 }
 
-/// A command that has ended.
-pub(crate) struct Ran(Output);
+/// A finished command.
+pub(crate) struct CommandOutput(Output);
 
-impl Ran {
+impl CommandOutput {
     #[track_caller]
     pub(crate) fn ended(self, code: i32) -> Output {
         assert_eq!(self.0.code, code, "{:#?}", self.0);

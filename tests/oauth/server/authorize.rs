@@ -1,10 +1,10 @@
-//! The authorization endpoint. The person in front of it consents at once, or does not.
+//! The authorization endpoint. The user consents or declines immediately.
 
 use hyper::StatusCode;
 
-use super::{Answer, Asked, World, clients};
+use super::{Answer, ParsedRequest, World, clients};
 
-/// What a code stands for.
+/// The state of an authorization code.
 #[derive(Debug, Clone)]
 pub(super) struct Code {
     pub(super) client_id: String,
@@ -12,18 +12,18 @@ pub(super) struct Code {
     pub(super) scope: String,
     pub(super) challenge: String,
     pub(super) expired: bool,
-    /// The session that was made of it.
+    /// The session that it was exchanged for.
     pub(super) session: Option<usize>,
 }
 
-pub(super) fn authorize(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn authorize(asked: &ParsedRequest, world: &mut World) -> Answer {
     let given = |key: &str| asked.query.get(key).cloned().unwrap_or_default();
     let (client_id, redirect_uri, state) = (given("client_id"), given("redirect_uri"), given("state"));
     let ports = world.plan.compares_ports;
     let known =
-        world.clients.get(&client_id).is_some_and(|client| clients::may_return_to(client, &redirect_uri, ports));
+        world.clients.get(&client_id).is_some_and(|client| clients::has_redirect_uri(client, &redirect_uri, ports));
     if !known {
-        // Nobody is sent to an address that nobody registered.
+        // No redirect to an unregistered address.
         return Answer(StatusCode::BAD_REQUEST, None, "unknown client or redirect_uri".to_owned());
     }
     let back = |fields: &str| Answer::redirect(format!("{redirect_uri}?state={state}&{fields}"));
@@ -50,7 +50,7 @@ pub(super) fn authorize(asked: &Asked, world: &mut World) -> Answer {
     back(&format!("code={code}"))
 }
 
-/// The whole client-server API, and one device that is named as the specification recommends.
+/// The scope of the whole client-server API and one device ID in the recommended format.
 pub(super) fn is_scope(scope: &str) -> bool {
     let Some(device) = scope.strip_prefix("urn:matrix:client:api:* urn:matrix:client:device:") else { return false };
     device.len() >= 10 && device.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))

@@ -1,11 +1,11 @@
-//! Dynamic client registration, as the specification profiles it.
+//! Dynamic client registration, as profiled by the Matrix specification.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, World};
+use super::{Answer, ParsedRequest, World};
 
-pub(super) fn register(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn register(asked: &ParsedRequest, world: &mut World) -> Answer {
     if !world.plan.registers {
         return Answer::matrix_error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED");
     }
@@ -34,8 +34,8 @@ pub(super) fn register(asked: &Asked, world: &mut World) -> Answer {
     Answer::json(StatusCode::CREATED, &registered)
 }
 
-/// Whether the client may be sent back to there.
-pub(super) fn may_return_to(client: &Value, uri: &str, compares_ports: bool) -> bool {
+/// Whether the client registered this redirect URI.
+pub(super) fn has_redirect_uri(client: &Value, uri: &str, compares_ports: bool) -> bool {
     let registered = client["redirect_uris"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut same = registered.filter(|registered| {
         let ignoring_port = |uri| loopback(uri).map(|(rest, _)| rest);
@@ -44,7 +44,7 @@ pub(super) fn may_return_to(client: &Value, uri: &str, compares_ports: bool) -> 
     loopback(uri).is_some_and(|(_, port)| port.is_some()) && same.next().is_some()
 }
 
-/// A redirect URI on the loopback interface: all but the port, and the port.
+/// Splits a redirect URI on the loopback interface into everything but the port, and the port.
 fn loopback(uri: &str) -> Option<(String, Option<u16>)> {
     let rest = uri.strip_prefix("http://")?;
     let (authority, path) = rest.split_once('/')?;

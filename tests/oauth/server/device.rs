@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::{Answer, Asked, World, authorize::is_scope, token};
+use super::{Answer, ParsedRequest, World, authorize::is_scope, token};
 
-/// A device whose person has not signed in yet.
+/// A device code that the user has not approved yet.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     client_id: String,
     scope: String,
 }
 
-pub(super) fn begin(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn begin(asked: &ParsedRequest, world: &mut World) -> Answer {
     let given = |key: &str| asked.form.get(key).cloned().unwrap_or_default();
     let (client_id, scope) = (given("client_id"), given("scope"));
     let grants = world.clients.get(&client_id).map(|client| client["grant_types"].to_string()).unwrap_or_default();
@@ -30,7 +30,7 @@ pub(super) fn begin(asked: &Asked, world: &mut World) -> Answer {
     }))
 }
 
-pub(super) fn poll(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn poll(asked: &ParsedRequest, world: &mut World) -> Answer {
     world.polls.push(std::time::Instant::now());
     let code = asked.form.get("device_code").cloned().unwrap_or_default();
     let Some(waiting) = world.devices.get(&code).cloned() else { return Answer::error("expired_token") };

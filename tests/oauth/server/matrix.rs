@@ -1,11 +1,11 @@
-//! As much of a homeserver as signing in needs.
+//! The parts of a homeserver that signing in needs.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, USER, World};
+use super::{Answer, ParsedRequest, USER, World};
 
-/// RFC 8414, as the specification profiles it.
+/// Authorization server metadata (RFC 8414), as profiled by the Matrix specification.
 pub(super) fn metadata(world: &World) -> Value {
     let mut grants = vec!["authorization_code", "refresh_token"];
     let mut metadata = json!({
@@ -29,7 +29,7 @@ pub(super) fn metadata(world: &World) -> Value {
     metadata
 }
 
-pub(super) fn answer(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn answer(asked: &ParsedRequest, world: &mut World) -> Answer {
     let unrecognized = || Answer::matrix_error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED");
     match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", "/_matrix/client/v1/auth_metadata") if world.plan.oauth && !world.plan.old_path => {
@@ -56,7 +56,7 @@ pub(super) fn answer(asked: &Asked, world: &mut World) -> Answer {
     }
 }
 
-fn session(asked: &Asked, world: &World) -> Option<usize> {
+fn session(asked: &ParsedRequest, world: &World) -> Option<usize> {
     let token = asked.bearer.as_ref().filter(|_| !world.plan.nobody)?;
     world.sessions.iter().position(|session| session.access_token == *token && !session.over)
 }

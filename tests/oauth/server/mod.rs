@@ -1,5 +1,5 @@
-//! An authorization server as the Matrix specification has it, and as much of a homeserver as signing in needs. It holds
-//! clients to the standards: what is not right is refused, as they say.
+//! A mock authorization server according to the Matrix specification, and the parts of a homeserver that signing in
+//! needs. It enforces the standards: an invalid request is rejected as they prescribe.
 
 mod authorize;
 mod cas;
@@ -21,51 +21,49 @@ use serde_json::{Value, json};
 
 use crate::rig::{SOON, bus, wait_until};
 
-/// What Synapse and the server tell each other by.
+/// The secret shared by Synapse and this server.
 pub(crate) const SECRET: &str = "between-synapse-and-its-account-service";
 /// The user who signs in.
 pub(crate) const USER: &str = "alice";
 
-/// A running server.
 pub(crate) struct AccountServer {
     pub(crate) port: u16,
     world: Arc<Mutex<World>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-/// How the server is to be, and what the person in front of it does.
+/// The server's features and the user's decisions.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Plan {
-    /// Has the OAuth 2.0 API.
+    /// Supports the OAuth 2.0 API.
     pub(crate) oauth: bool,
-    /// Has its metadata at the path of before the specification only.
+    /// Serves its metadata only at the path that was used before the specification.
     pub(crate) old_path: bool,
-    /// Registers clients.
+    /// Supports dynamic client registration.
     pub(crate) registers: bool,
-    /// Wants the redirect's port to be registered too, against RFC 8252.
+    /// Also compares the redirect URI's port, in violation of RFC 8252.
     pub(crate) compares_ports: bool,
-    /// Has the device grant.
+    /// Supports the device authorization grant.
     pub(crate) device_grant: bool,
-    /// The person consents.
     pub(crate) consents: bool,
-    /// Codes are expired as soon as they are made.
+    /// Authorization codes expire immediately.
     pub(crate) codes_expire: bool,
-    /// Each refresh gives a new refresh token.
+    /// Each refresh returns a new refresh token.
     pub(crate) rotates: bool,
-    /// Refreshes are not answered while this holds.
+    /// Refresh requests get no answer while this is set.
     pub(crate) holds_refreshes: bool,
-    /// How long an access token is said to be good, in seconds.
+    /// Lifetime of access tokens, in seconds.
     pub(crate) access_life: u64,
-    /// The token endpoint is away, behind a proxy.
+    /// The token endpoint is unreachable behind a proxy.
     pub(crate) away: bool,
-    /// What is said to the questions for a device's tokens before there are some.
+    /// The errors returned to a polling device before it gets tokens.
     pub(crate) device_answers: Vec<&'static str>,
-    /// How long a device's code is good, in seconds.
+    /// Lifetime of device codes, in seconds.
     pub(crate) device_life: u64,
-    /// The homeserver knows nobody.
+    /// The homeserver accepts no token.
     pub(crate) nobody: bool,
-    /// The port of the Synapse that leaves signing in to this server.
+    /// The port of the Synapse that delegates authentication to this server.
     pub(crate) synapse: Option<u16>,
 }
 
@@ -101,13 +99,13 @@ pub(crate) struct World {
     codes: HashMap<String, authorize::Code>,
     devices: HashMap<String, device::Waiting>,
     pub(crate) sessions: Vec<Granted>,
-    /// How many refreshes were asked for.
+    /// The number of refresh requests.
     pub(crate) refreshes: usize,
-    /// When each question for a device's tokens came.
+    /// When a device polled for tokens.
     pub(crate) polls: Vec<std::time::Instant>,
 }
 
-/// A session that somebody agreed to.
+/// A session that the user approved.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Granted {
     pub(crate) client_id: String,
@@ -116,7 +114,7 @@ pub(crate) struct Granted {
     pub(crate) refresh_token: String,
     used: Vec<String>,
     pub(crate) over: bool,
-    /// What the client called its device.
+    /// The device name that the client gave.
     pub(crate) name: Option<String>,
 }
 
@@ -126,8 +124,8 @@ impl Granted {
     }
 }
 
-/// A request, read.
-struct Asked {
+/// A parsed request.
+struct ParsedRequest {
     method: Method,
     path: String,
     query: HashMap<String, String>,
@@ -136,7 +134,7 @@ struct Asked {
     json: Value,
 }
 
-/// An answer: status, where to, body.
+/// An answer: status, `Location`, body.
 struct Answer(StatusCode, Option<String>, String);
 
 impl Answer {
@@ -148,7 +146,7 @@ impl Answer {
         Self::json(StatusCode::OK, body)
     }
 
-    /// RFC 6749, section 5.2
+    /// An error according to RFC 6749, section 5.2.
     fn error(code: &str) -> Self {
         Self::json(StatusCode::BAD_REQUEST, &json!({"error": code, "error_description": "the test's server says so"}))
     }
@@ -192,7 +190,7 @@ impl Drop for AccountServer {
 }
 
 impl World {
-    /// A word that nobody can know.
+    /// An unguessable string.
     fn word(&mut self, kind: &str) -> String {
         self.serial += 1;
         format!("{kind}-{}-{:016x}", self.serial, rand())
@@ -226,7 +224,7 @@ async fn answer(
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_form = header(header::CONTENT_TYPE) == "application/x-www-form-urlencoded";
-    let asked = Asked {
+    let asked = ParsedRequest {
         path: head.uri.path().to_owned(),
         query: fields(head.uri.query().unwrap_or_default()),
         bearer: header(header::AUTHORIZATION).strip_prefix("Bearer ").map(str::to_owned),
@@ -234,7 +232,7 @@ async fn answer(
         json: serde_json::from_slice(&body).unwrap_or_default(),
         method: head.method,
     };
-    // Telling Synapse blocks.
+    // Notifying Synapse blocks.
     let answered = tokio::task::spawn_blocking(move || {
         if asked.form.get("grant_type").is_some_and(|grant| grant == "refresh_token") {
             world.lock().expect("no holder panics").refreshes += 1;
@@ -253,7 +251,7 @@ async fn answer(
     Ok(response.body(Full::new(body.into())).expect("an answer"))
 }
 
-fn route(asked: &Asked, world: &Mutex<World>) -> Answer {
+fn route(asked: &ParsedRequest, world: &Mutex<World>) -> Answer {
     let mut world = world.lock().expect("no holder panics");
     let world = &mut *world;
     match (asked.method.as_str(), asked.path.as_str()) {

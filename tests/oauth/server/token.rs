@@ -1,14 +1,14 @@
-//! The token endpoint, revocation, and introspection, which is Synapse's side of it.
+//! The token endpoint, revocation, and the introspection that Synapse uses.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, Granted, SECRET, USER, World, device};
+use super::{Answer, Granted, ParsedRequest, SECRET, USER, World, device};
 use crate::rig::http;
 
-pub(super) fn token(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn token(asked: &ParsedRequest, world: &mut World) -> Answer {
     if world.plan.away {
         return Answer(StatusCode::BAD_GATEWAY, None, "<html>".to_owned());
     }
@@ -27,7 +27,7 @@ pub(super) fn token(asked: &Asked, world: &mut World) -> Answer {
 fn exchange(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     let Some(code) = world.codes.get(&given("code")).cloned() else { return Answer::error("invalid_grant") };
     if let Some(session) = code.session {
-        // Somebody has it who should not: what was made of it is over (RFC 6749, section 4.1.2).
+        // A reused code ends the session that it was exchanged for (RFC 6749, section 4.1.2).
         world.sessions[session].over = true;
         return Answer::error("invalid_grant");
     }
@@ -55,7 +55,7 @@ fn refresh(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     };
     let granted = &mut world.sessions[session];
     if granted.used.contains(&token) {
-        // It was stolen, from us or by us.
+        // Either use of the token may be the attacker's.
         granted.over = true;
     }
     if granted.over || granted.client_id != given("client_id") {
@@ -74,7 +74,7 @@ fn refresh(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
     Answer::ok(&answer)
 }
 
-/// Makes a session; Synapse is told of its user and device.
+/// Creates a session; registers its user and device with Synapse.
 pub(super) fn grant(world: &mut World, client_id: &str, scope: &str) -> usize {
     let (access_token, refresh_token) = (world.word("access"), world.word("refresh"));
     let granted = Granted {
@@ -98,7 +98,7 @@ pub(super) fn tokens(world: &World, session: usize) -> Answer {
     }))
 }
 
-pub(super) fn revoke(asked: &Asked, world: &mut World) -> Answer {
+pub(super) fn revoke(asked: &ParsedRequest, world: &mut World) -> Answer {
     let token = asked.form.get("token").cloned().unwrap_or_default();
     let found =
         world.sessions.iter_mut().find(|session| [&session.access_token, &session.refresh_token].contains(&&token));
@@ -110,7 +110,7 @@ pub(super) fn revoke(asked: &Asked, world: &mut World) -> Answer {
     Answer::ok(&json!({}))
 }
 
-pub(super) fn introspect(asked: &Asked, world: &World) -> Answer {
+pub(super) fn introspect(asked: &ParsedRequest, world: &World) -> Answer {
     if asked.bearer.as_deref() != Some(SECRET) {
         return Answer(StatusCode::UNAUTHORIZED, None, String::new());
     }

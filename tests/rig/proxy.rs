@@ -1,4 +1,4 @@
-//! What stands between the app and a homeserver: it passes requests on, answers in the homeserver's place, or loses answers.
+//! A proxy between the app and a homeserver: forwards requests, answers them itself, or drops answers.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -8,34 +8,34 @@ use std::{
     time::Instant,
 };
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The homeserver does not know of it yet.
-    Asked,
-    /// It has answered, and who asked does not know yet.
+    /// Not forwarded to the homeserver yet.
+    Requested,
+    /// Answered by the homeserver; the answer is not forwarded yet.
     Answered,
 }
 
-/// What is done with a request, or with its answer.
-pub(crate) enum Act {
+/// What to do with a request, or with its answer.
+pub(crate) enum ProxyAction {
     Pass,
-    /// This goes back.
+    /// Send this instead.
     Answer(String),
-    /// Nothing goes back.
+    /// Send no answer.
     Lose,
 }
 
-type Decide = dyn Fn(Stage, &str) -> Act + Send + Sync;
+type Decide = dyn Fn(Stage, &str) -> ProxyAction + Send + Sync;
 
 struct State {
     decide: Arc<Decide>,
-    /// When requests came, and their first lines.
+    /// Time and first line of each request.
     asked: Vec<(Instant, String)>,
     open: Vec<TcpStream>,
 }
 
-pub(crate) struct Between {
+pub(crate) struct Proxy {
     pub(crate) port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -44,9 +44,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Between {
-    /// Before the homeserver at this port. `decide` is given a request's head.
-    pub(crate) fn before(homeserver: u16, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) -> Self {
+impl Proxy {
+    /// Starts it before the homeserver at this port. `decide` receives the head of each request.
+    pub(crate) fn before(homeserver: u16, decide: impl Fn(Stage, &str) -> ProxyAction + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(Mutex::new(State { decide: Arc::new(decide), asked: Vec::new(), open: Vec::new() }));
@@ -54,39 +54,39 @@ impl Between {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // Who leaves in the middle harms nobody.
+                // Ignores a client that disconnects early.
                 thread::spawn(move || drop(serve(stream, homeserver, &shared)));
             }
         });
         Self { port, state }
     }
 
-    pub(crate) fn passing(homeserver: u16) -> Self {
-        Self::before(homeserver, |_, _| Act::Pass)
+    pub(crate) fn forwarding(homeserver: u16) -> Self {
+        Self::before(homeserver, |_, _| ProxyAction::Pass)
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on it does this.
-    pub(crate) fn behave(&self, decide: impl Fn(Stage, &str) -> Act + Send + Sync + 'static) {
+    /// Replaces the decision function.
+    pub(crate) fn set_behavior(&self, decide: impl Fn(Stage, &str) -> ProxyAction + Send + Sync + 'static) {
         lock(&self.state).decide = Arc::new(decide);
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(crate) fn cut(&self) {
         // Some have ended by themselves.
         lock(&self.state).open.drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
 
-    /// When it was asked for what has this in its first line.
-    pub(crate) fn asked(&self, what: &str) -> Vec<Instant> {
+    /// The times of the requests with this in their first line.
+    pub(crate) fn request_times(&self, what: &str) -> Vec<Instant> {
         lock(&self.state).asked.iter().filter(|(_, line)| line.contains(what)).map(|(at, _)| *at).collect()
     }
 }
 
-/// An answer with this body, and with more in its head.
+/// An answer with this body and these additional headers.
 pub(crate) fn answer(status: u16, more: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status} As said\r\n{more}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")
@@ -100,15 +100,15 @@ fn serve(client: TcpStream, homeserver: u16, state: &Mutex<State>) -> std::io::R
         state.open.push(client.try_clone()?);
         Arc::clone(&state.decide)
     };
-    match decide(Stage::Asked, &head) {
-        Act::Pass => {}
-        Act::Answer(text) => return client.write_all(text.as_bytes()),
-        Act::Lose => return Ok(()),
+    match decide(Stage::Requested, &head) {
+        ProxyAction::Pass => {}
+        ProxyAction::Answer(text) => return client.write_all(text.as_bytes()),
+        ProxyAction::Lose => return Ok(()),
     }
     let mut server = TcpStream::connect(("127.0.0.1", homeserver))?;
     let one = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     server.write_all(&[one.as_bytes(), &body].concat())?;
-    // Who no longer waits for an answer has the homeserver know it.
+    // A client that disconnects closes the connection to the homeserver too.
     let (mut leaves, waits) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || {
         if !matches!(leaves.read(&mut [0]), Ok(1..)) {
@@ -118,9 +118,9 @@ fn serve(client: TcpStream, homeserver: u16, state: &Mutex<State>) -> std::io::R
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
     match decide(Stage::Answered, &head) {
-        Act::Pass => client.write_all(&answer)?,
-        Act::Answer(text) => client.write_all(text.as_bytes())?,
-        Act::Lose => {}
+        ProxyAction::Pass => client.write_all(&answer)?,
+        ProxyAction::Answer(text) => client.write_all(text.as_bytes())?,
+        ProxyAction::Lose => {}
     }
     client.shutdown(Shutdown::Both)
 }

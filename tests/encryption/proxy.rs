@@ -1,4 +1,4 @@
-//! A way to a homeserver that can be cut.
+//! A proxy before a homeserver that can fail in several ways.
 
 use std::{io, net::Ipv4Addr};
 
@@ -16,78 +16,78 @@ use tokio::{
 
 use crate::rig::bus;
 
-/// What becomes of requests.
+/// What happens to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Mode {
     Open,
-    /// Those whose path has this in it are answered with a fault.
+    /// Requests with this in their path are answered with an error.
     Fails(&'static str),
-    /// The same, but that the homeserver gets them: its answers are lost.
+    /// The same, but the homeserver receives them: only its answers are lost.
     Loses(&'static str),
-    /// None is answered until the way changes.
+    /// No request is answered until the mode changes.
     Hangs,
-    /// Connections end at once.
+    /// Connections are closed at once.
     Cut,
 }
 
-/// It stands before a homeserver, on a port of its own.
-pub(crate) struct Gate {
+/// The proxy before a homeserver, on a port of its own.
+pub(crate) struct FaultyProxy {
     pub(crate) port: u16,
-    way: watch::Sender<Way>,
+    mode: watch::Sender<Mode>,
 }
 
-impl Gate {
+impl FaultyProxy {
     pub(crate) fn before(homeserver: u16) -> Self {
-        let (way, ways) = watch::channel(Way::Open);
+        let (mode, modes) = watch::channel(Mode::Open);
         let listener = bus::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = listener.local_addr().unwrap().port();
         bus::runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let ways = ways.clone();
-                let service = service_fn(move |request| pass(request, homeserver, ways.clone()));
-                // One that is cut ends with an error.
+                let modes = modes.clone();
+                let service = service_fn(move |request| pass(request, homeserver, modes.clone()));
+                // A connection that is cut ends with an error.
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
-        Self { port, way }
+        Self { port, mode }
     }
 
-    pub(crate) fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 }
 
-/// What the homeserver answers, if the request gets there.
+/// Forwards the request and returns the homeserver's answer.
 async fn pass(
     request: Request<Incoming>,
     homeserver: u16,
-    mut ways: watch::Receiver<Way>,
+    mut modes: watch::Receiver<Mode>,
 ) -> io::Result<Response<Either<Incoming, Full<Bytes>>>> {
-    let way = *ways.borrow_and_update();
-    let is_lost = matches!(way, Way::Loses(part) if request.uri().path().contains(part));
-    match way {
-        Way::Fails(part) if request.uri().path().contains(part) => {
+    let mode = *modes.borrow_and_update();
+    let is_lost = matches!(mode, Mode::Loses(part) if request.uri().path().contains(part));
+    match mode {
+        Mode::Fails(part) if request.uri().path().contains(part) => {
             let body = Full::new(r#"{"errcode":"M_UNKNOWN","error":"broken"}"#.into());
             let mut answer = Response::new(Either::Right(body));
             *answer.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
             return Ok(answer);
         }
-        Way::Hangs => {
-            // The gate is gone when the test ends.
-            let _ = ways.changed().await;
+        Mode::Hangs => {
+            // The proxy is dropped when the test ends.
+            let _ = modes.changed().await;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        Way::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
-        Way::Open | Way::Fails(_) | Way::Loses(_) => {}
+        Mode::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
+        Mode::Open | Mode::Fails(_) | Mode::Loses(_) => {}
     }
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, homeserver)).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    // What is under way when the way is cut ends too.
-    let cut = ways.wait_for(|way| matches!(way, Way::Cut | Way::Hangs));
+    // Requests in flight fail too when connections are cut.
+    let cut = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Hangs));
     tokio::select! {
         answer = sender.send_request(request) => match answer {
             Ok(_) if is_lost => Err(io::ErrorKind::ConnectionReset.into()),

@@ -1,4 +1,4 @@
-//! A stand-in for a homeserver: answers as a test says, and remembers what it was asked.
+//! A mock homeserver: answers as the test configures and records the requests.
 
 use std::{
     convert::Infallible,
@@ -14,9 +14,9 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::rig::bus;
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// `GET /pushers`: method, and path below `/_matrix/client/v3`, without its query.
     pub(crate) what: String,
     pub(crate) query: String,
@@ -24,32 +24,32 @@ pub(crate) struct Asked {
     pub(crate) body: Value,
 }
 
-/// What is answered to a request, if it is not the usual.
-type Override = Box<dyn Fn(&Asked) -> Option<(u16, Value)> + Send>;
+/// Returns an answer that replaces the default one.
+type Override = Box<dyn Fn(&ReceivedRequest) -> Option<(u16, Value)> + Send>;
 
-/// Its answers, until a test changes them.
+/// The mock's answers, which the test can change.
 pub(crate) struct Answers {
     /// Entries of `/notifications`, newest first.
     pub(crate) listed: Vec<Value>,
-    /// What is answered instead of anything else: first fit counts.
+    /// Takes precedence over every other answer.
     pub(crate) instead: Override,
-    /// Requests that are not answered while this holds.
-    pub(crate) held: Box<dyn Fn(&Asked) -> bool + Send>,
-    /// What a page has at most, whatever is asked for.
+    /// Requests are not answered while this returns true.
+    pub(crate) held: Box<dyn Fn(&ReceivedRequest) -> bool + Send>,
+    /// The maximum page size, whatever is requested.
     pub(crate) page: usize,
 }
 
-/// A running stand-in.
-pub(crate) struct StandIn {
+/// A running mock homeserver.
+pub(crate) struct MockHomeserver {
     pub(crate) port: u16,
     answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    /// Raised when answers have changed: held requests are looked at again.
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
+    /// Notified when the answers change, so that held requests are checked again.
     changed: watch::Sender<()>,
     server: JoinHandle<()>,
 }
 
-impl StandIn {
+impl MockHomeserver {
     pub(crate) fn start() -> Self {
         let answers =
             Answers { listed: Vec::new(), instead: Box::new(|_| None), held: Box::new(|_| false), page: usize::MAX };
@@ -70,32 +70,32 @@ impl StandIn {
         Self { port, answers, asked, changed, server }
     }
 
-    /// Changes its answers.
+    /// Changes the answers.
     pub(crate) fn answer(&self, change: impl FnOnce(&mut Answers)) {
         change(&mut self.answers.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_replace(());
     }
 
-    /// All that it was asked, but for encryption keys: those have tests of their own.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    /// All requests except those for encryption keys, which have their own tests.
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         asked.retain(|asked| !asked.what.contains(" /keys/"));
         asked
     }
 
-    /// How often it was asked this.
+    /// The number of these requests.
     pub(crate) fn count(&self, what: &str) -> usize {
         self.asked().iter().filter(|asked| asked.what == what).count()
     }
 }
 
-impl Drop for StandIn {
+impl Drop for MockHomeserver {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-type State = (Arc<Mutex<Answers>>, Arc<Mutex<Vec<Asked>>>);
+type State = (Arc<Mutex<Answers>>, Arc<Mutex<Vec<ReceivedRequest>>>);
 
 async fn serve(
     request: Request<hyper::body::Incoming>,
@@ -106,7 +106,7 @@ async fn serve(
     let path = head.uri.path().trim_start_matches("/_matrix/client/v3");
     let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let one = Asked {
+    let one = ReceivedRequest {
         what: format!("{} {path}", head.method),
         query: head.uri.query().unwrap_or_default().to_owned(),
         token: token.and_then(|token| token.strip_prefix("Bearer ")).map(ToOwned::to_owned),
@@ -123,13 +123,13 @@ async fn serve(
         }
     }
     let (status, answer) = answer(&answers.lock().unwrap_or_else(PoisonError::into_inner), &one);
-    // A text stands for itself, JSON or not.
+    // A string is sent verbatim, JSON or not.
     let answer = if let Value::String(text) = answer { text } else { answer.to_string() };
     let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     Ok(response.body(Full::new(Bytes::from(answer))).unwrap())
 }
 
-fn answer(answers: &Answers, asked: &Asked) -> (u16, Value) {
+fn answer(answers: &Answers, asked: &ReceivedRequest) -> (u16, Value) {
     if let Some(answer) = (answers.instead)(asked) {
         return answer;
     }
@@ -150,7 +150,7 @@ fn answer(answers: &Answers, asked: &Asked) -> (u16, Value) {
     }
 }
 
-/// An entry of `/notifications`, of so many milliseconds since the epoch.
+/// An entry of `/notifications` with this timestamp in milliseconds since the epoch.
 pub(crate) fn entry(event: &str, room: &str, ts: i64) -> Value {
     json!({
         "actions": ["notify"], "profile_tag": null, "read": false, "room_id": room, "ts": ts,
