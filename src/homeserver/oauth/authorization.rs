@@ -37,7 +37,7 @@ impl Authorization {
     pub async fn begin(homeserver: &HomeserverClient, metadata: &Metadata) -> Result<Self, OAuthError> {
         let listener = RedirectListener::bind().await?;
         Ok(Self {
-            client: register(homeserver, metadata, Some(&listener)).await?,
+            client: register(homeserver, metadata, &listener).await?,
             endpoint: metadata.authorization_endpoint.clone(),
             redirect_uri: listener.uri(),
             listener,

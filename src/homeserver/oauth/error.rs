@@ -56,9 +56,6 @@ pub enum OAuthError {
     /// The person refused.
     #[error("access was denied: nothing has changed")]
     Denied,
-    /// Nobody signed in in time.
-    #[error("nobody signed in while the code was good: try again")]
-    Expired,
     /// The browser did not come back.
     #[error(transparent)]
     Redirect(#[from] RedirectError),

@@ -1,16 +1,13 @@
-//! Shared by both grants: registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749,
-//! RFC 7009), and a session made of tokens.
+//! Registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749, RFC 7009), and a session made of
+//! tokens.
 
 use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::debug;
 
-use super::{
-    error::OAuthError,
-    metadata::{DEVICE_CODE, Metadata},
-};
+use super::{error::OAuthError, metadata::Metadata};
 use crate::{
     app_info,
     homeserver::{
@@ -40,26 +37,23 @@ fn accepted(endpoint: &str, answer: Answer) -> Result<Answer, OAuthError> {
     if answer.status.is_success() { Ok(answer) } else { Err(OAuthError::answered(endpoint, &answer)) }
 }
 
-/// Registers us, anew each time that somebody signs in: the specification says so. `redirect`: where the browser comes
-/// back to, if it does.
+/// Registers a client, as the specification wants it for each sign-in. `redirect`: where the browser comes back to.
 pub(super) async fn register(
     client: &HomeserverClient,
     metadata: &Metadata,
-    redirect: Option<&RedirectListener>,
+    redirect: &RedirectListener,
 ) -> Result<OAuthClient, OAuthError> {
     let endpoint = metadata.registration_endpoint.as_deref();
     let endpoint = endpoint.ok_or_else(|| OAuthError::NoRegistration { issuer: metadata.issuer.clone() })?;
-    let device_grant = metadata.device_authorization_endpoint.is_some();
-    let without_port = redirect.map(RedirectListener::uri_without_port);
-    let registered = match (post(client, endpoint, without_port.as_deref(), device_grant).await, redirect) {
+    let client_id = match register_uri(client, endpoint, &redirect.uri_without_port()).await {
         // A server that compares ports although RFC 8252 has it ignore them.
-        (Err(error), Some(redirect)) if error.code() == Some("invalid_redirect_uri") => {
-            post(client, endpoint, Some(&redirect.uri()), device_grant).await
+        Err(error) if error.code() == Some("invalid_redirect_uri") => {
+            register_uri(client, endpoint, &redirect.uri()).await?
         }
-        (registered, _) => registered,
+        registered => registered?,
     };
     Ok(OAuthClient {
-        client_id: registered?,
+        client_id,
         token_endpoint: metadata.token_endpoint.clone(),
         revocation_endpoint: metadata.revocation_endpoint.clone(),
     })
@@ -72,15 +66,18 @@ struct RegistrationAnswer {
     token_endpoint_auth_method: Lenient<String>,
 }
 
-/// The client id.
-async fn post(
-    client: &HomeserverClient,
-    endpoint: &str,
-    redirect_uri: Option<&str>,
-    device_grant: bool,
-) -> Result<String, OAuthError> {
-    let body = client_metadata(redirect_uri, device_grant).to_string();
-    let answer = client.http().send(&Request::new(Method::POST, endpoint).json(body)).await?;
+/// Registers a client with this redirect URI, and returns its id.
+async fn register_uri(client: &HomeserverClient, endpoint: &str, redirect_uri: &str) -> Result<String, OAuthError> {
+    let metadata = json!({
+        "application_type": "native",
+        "client_name": "Pushbell",
+        "client_uri": app_info::HOMEPAGE,
+        "token_endpoint_auth_method": "none",
+        "redirect_uris": [redirect_uri],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let answer = client.http().send(&Request::new(Method::POST, endpoint).json(metadata.to_string())).await?;
     let answer: RegistrationAnswer = accepted(endpoint, answer)?.json();
     let unexpected = |missing| OAuthError::Unexpected { endpoint: endpoint.to_owned(), missing };
     // A server may register something else than it was asked for.
@@ -88,26 +85,6 @@ async fn post(
         return Err(unexpected("token_endpoint_auth_method \"none\""));
     }
     answer.client_id.text().ok_or_else(|| unexpected("client_id"))
-}
-
-fn client_metadata(redirect_uri: Option<&str>, device_grant: bool) -> Value {
-    let mut grants = vec!["refresh_token"];
-    let mut metadata = json!({
-        "application_type": "native",
-        "client_name": "Pushbell",
-        "client_uri": app_info::HOMEPAGE,
-        "token_endpoint_auth_method": "none",
-    });
-    if let Some(uri) = redirect_uri {
-        grants.insert(0, "authorization_code");
-        metadata["redirect_uris"] = json!([uri]);
-        metadata["response_types"] = json!(["code"]);
-    }
-    if device_grant {
-        grants.push(DEVICE_CODE);
-    }
-    metadata["grant_types"] = json!(grants);
-    metadata
 }
 
 /// Refreshes the tokens. The session's other data stay; so does the old refresh token where the server gives
@@ -228,6 +205,8 @@ async fn name_device(client: &HomeserverClient, device_id: &str, device_name: &s
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -10,8 +10,6 @@ use crate::homeserver::{HomeserverClient, HomeserverError, client::Lenient};
 const PATHS: [&str; 2] =
     ["/_matrix/client/v1/auth_metadata", "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata"];
 
-pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
 /// A homeserver's authorization server, as far as signing in needs it. Each endpoint is an address that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -25,8 +23,6 @@ pub struct Metadata {
     pub registration_endpoint: Option<String>,
     /// Where tokens are revoked.
     pub revocation_endpoint: Option<String>,
-    /// Where the device grant begins, if there is one.
-    pub device_authorization_endpoint: Option<String>,
 }
 
 /// Asks for the homeserver's authorization server. `None`: it has no OAuth 2.0 API.
@@ -58,7 +54,6 @@ struct MetadataAnswer {
     token_endpoint: Lenient<String>,
     registration_endpoint: Lenient<String>,
     revocation_endpoint: Lenient<String>,
-    device_authorization_endpoint: Lenient<String>,
     response_types_supported: Lenient<Vec<String>>,
     response_modes_supported: Lenient<Vec<String>>,
     grant_types_supported: Lenient<Vec<String>>,
@@ -89,8 +84,6 @@ impl MetadataAnswer {
                 return Err(missing);
             }
         }
-        let has_device_grant = lists(&self.grant_types_supported, DEVICE_CODE, true);
-        let device_endpoint = self.device_authorization_endpoint.0.filter(|_| has_device_grant);
         Ok(Metadata {
             issuer: self.issuer.0.filter(address).ok_or("issuer with an https address")?,
             authorization_endpoint: self
@@ -101,13 +94,12 @@ impl MetadataAnswer {
             token_endpoint: self.token_endpoint.0.filter(address).ok_or("token_endpoint with an https address")?,
             registration_endpoint: self.registration_endpoint.0.filter(address),
             revocation_endpoint: self.revocation_endpoint.0.filter(address),
-            device_authorization_endpoint: device_endpoint.filter(address),
         })
     }
 }
 
 /// Whether that is an address that may be asked, or opened in a browser.
-pub(super) fn is_address(text: &str, allow_http: bool) -> bool {
+fn is_address(text: &str, allow_http: bool) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     // The parser drops what is not printable.
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && url.fragment().is_none();
@@ -125,7 +117,7 @@ mod tests {
         serde_json::from_value::<MetadataAnswer>(answer.clone()).unwrap_or_default().check(allow_http)
     }
 
-    /// As the specification shows it, with the device grant.
+    /// As the specification shows it.
     fn example() -> Value {
         json!({
             "issuer": "https://account.example.com/",
@@ -133,9 +125,8 @@ mod tests {
             "token_endpoint": "https://account.example.com/oauth2/token",
             "registration_endpoint": "https://account.example.com/oauth2/clients/register",
             "revocation_endpoint": "https://account.example.com/oauth2/revoke",
-            "device_authorization_endpoint": "https://account.example.com/oauth2/device",
             "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_CODE],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "response_modes_supported": ["query", "fragment"],
             "code_challenge_methods_supported": ["S256"],
         })
@@ -167,15 +158,6 @@ mod tests {
         check_with("code_challenge_methods_supported", json!(["plain"]), Err(no_pkce));
         check_with("code_challenge_methods_supported", Value::Null, Err(no_pkce));
         assert!(check(&Value::Null, false).is_err());
-    }
-
-    #[test]
-    fn a_device_grant_has_an_endpoint_and_is_listed() {
-        let mut answer = example();
-        let endpoint = |answer: &Value| check(answer, false).unwrap().device_authorization_endpoint;
-        assert_eq!(endpoint(&answer).as_deref(), Some("https://account.example.com/oauth2/device"));
-        answer["grant_types_supported"] = json!(["authorization_code", "refresh_token"]);
-        assert_eq!(endpoint(&answer), None);
     }
 
     #[test]

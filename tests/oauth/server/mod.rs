@@ -4,7 +4,6 @@
 mod authorize;
 mod cas;
 mod clients;
-mod device;
 mod matrix;
 mod token;
 
@@ -45,8 +44,6 @@ pub(crate) struct Plan {
     pub(crate) registers: bool,
     /// Wants the redirect's port to be registered too, against RFC 8252.
     pub(crate) compares_ports: bool,
-    /// Has the device grant.
-    pub(crate) device_grant: bool,
     /// The person consents.
     pub(crate) consents: bool,
     /// Codes are expired as soon as they are made.
@@ -59,10 +56,6 @@ pub(crate) struct Plan {
     pub(crate) access_life: u64,
     /// The token endpoint is away, behind a proxy.
     pub(crate) away: bool,
-    /// What is said to the questions for a device's tokens before there are some.
-    pub(crate) device_answers: Vec<&'static str>,
-    /// How long a device's code is good, in seconds.
-    pub(crate) device_life: u64,
     /// The homeserver knows nobody.
     pub(crate) nobody: bool,
     /// The port of the Synapse that leaves signing in to this server.
@@ -76,15 +69,12 @@ impl Default for Plan {
             old_path: false,
             registers: true,
             compares_ports: false,
-            device_grant: true,
             consents: true,
             codes_expire: false,
             rotates: true,
             holds_refreshes: false,
             access_life: 300,
             away: false,
-            device_answers: Vec::new(),
-            device_life: 600,
             nobody: false,
             synapse: None,
         }
@@ -99,12 +89,9 @@ pub(crate) struct World {
     /// The metadata of each registered client.
     pub(crate) clients: HashMap<String, Value>,
     codes: HashMap<String, authorize::Code>,
-    devices: HashMap<String, device::Waiting>,
     pub(crate) sessions: Vec<Granted>,
     /// How many refreshes were asked for.
     pub(crate) refreshes: usize,
-    /// When each question for a device's tokens came.
-    pub(crate) polls: Vec<std::time::Instant>,
 }
 
 /// A session that somebody agreed to.
@@ -263,7 +250,6 @@ fn route(asked: &Asked, world: &Mutex<World>) -> Answer {
         ("POST", "/token") => token::token(asked, world),
         ("POST", "/revoke") => token::revoke(asked, world),
         ("POST", "/oauth2/introspect") => token::introspect(asked, world),
-        ("POST", "/device") => device::begin(asked, world),
         ("GET", "/cas/login") => cas::login(asked, world),
         ("GET", "/cas/proxyValidate") => cas::validate(asked),
         _ => matrix::answer(asked, world),
