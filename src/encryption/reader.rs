@@ -66,40 +66,41 @@ pub(super) enum Report {
     News(News),
 }
 
-/// Something that is asked of a reader, and who waits for the answer.
-pub(super) enum Job {
+/// A command to a reader.
+pub(super) enum Command {
+    Wake(Wake),
+    /// Calls ring in these rooms, and in no others.
+    Ringing(Vec<String>),
+    /// Whether to listen for new messages.
+    Listen(bool),
     Send(Outgoing),
-    Read(RoomEvents),
+    Decrypt(RoomEvents),
 }
 
-/// An event that is to be sent.
+/// Something has happened that concerns all readers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wake {
+    /// There may be notices to decrypt.
+    Notices,
+    /// Keys may have arrived, or a retry may succeed.
+    Upkeep,
+    /// The user is present: another session may have asked to verify this one.
+    Look,
+    /// The network has changed, or the computer slept: connections are dead.
+    Reconnect,
+}
+
+/// An event to send.
 pub(super) struct Outgoing {
     pub(super) event: OutgoingEvent,
     pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
 }
 
-/// Events of a room that are to be read.
+/// Events of a room to decrypt.
 pub(super) struct RoomEvents {
     pub(super) room_id: String,
     pub(super) events: Vec<RoomEvent>,
     pub(super) answer: oneshot::Sender<Vec<RoomEvent>>,
-}
-
-/// What a reader is told.
-#[derive(Debug, Clone)]
-pub(super) enum Wake {
-    /// There may be notices to decrypt.
-    Notices,
-    /// Keys may have come, or what failed may work.
-    Upkeep,
-    /// The user is there: another session may have asked to verify this one.
-    Look,
-    /// Calls ring in these rooms, and in no others.
-    Ringing(Vec<String>),
-    /// Whether new messages are listened for.
-    Listen(bool),
-    /// The network has changed, or the computer slept: what was connected is no more.
-    Reconnect,
 }
 
 /// Reads one account's encrypted messages.
@@ -211,44 +212,15 @@ impl Reader {
         }
     }
 
-    /// Runs until its sender of wakes is gone.
-    pub(super) async fn run(
-        mut self,
-        mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut jobs: mpsc::UnboundedReceiver<Job>,
-    ) {
+    /// Runs until the sender of commands is dropped.
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         loop {
             self.step().await;
             let due = self.due();
             tokio::select! {
-                wake = wakes.recv() => match wake {
-                    Some(Wake::Notices) => self.to_do.notices = true,
-                    Some(Wake::Upkeep) => {
-                        self.rules.ask_again();
-                        (self.to_do.notices, self.to_do.late) = (true, true);
-                        self.to_do.upkeep_at = Instant::now();
-                        (self.tries.at, self.tries.are_over) = (None, false);
-                    }
-                    // A verified session is asked nothing, and what has failed may work: the keyring may be unlocked too.
-                    Some(Wake::Look) => if self.status.verified == Some(false) || self.tries.at.is_some() {
-                        (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
-                    },
-                    Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
-                        self.ringing = rooms;
-                        self.syncing.end_hold();
-                    },
-                    Some(Wake::Listen(on)) => if self.listening.turn(on) {
-                        self.syncing.end_hold();
-                    },
-                    Some(Wake::Reconnect) => self.reconnect(),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
                     None => return,
-                },
-                Some(job) = jobs.recv() => match job {
-                    Job::Send(outgoing) => {
-                        self.outgoing.push_back(outgoing);
-                        self.syncing.end_hold();
-                    }
-                    Job::Read(events) => self.read_events(events).await,
                 },
                 progress = self.syncing.progress() => match progress {
                     Progress::Found(found) => self.keys_came(found).await,
@@ -257,6 +229,41 @@ impl Reader {
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Wake(Wake::Notices) => self.to_do.notices = true,
+            Command::Wake(Wake::Upkeep) => {
+                self.rules.ask_again();
+                (self.to_do.notices, self.to_do.late) = (true, true);
+                self.to_do.upkeep_at = Instant::now();
+                (self.tries.at, self.tries.are_over) = (None, false);
+            }
+            Command::Wake(Wake::Look) => {
+                // Verified sessions get no requests. A retry may succeed: the keyring may have been unlocked.
+                if self.status.verified == Some(false) || self.tries.at.is_some() {
+                    (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
+                }
+            }
+            Command::Wake(Wake::Reconnect) => self.reconnect(),
+            Command::Ringing(rooms) => {
+                if self.ringing != rooms {
+                    self.ringing = rooms;
+                    self.syncing.end_hold();
+                }
+            }
+            Command::Listen(on) => {
+                if self.listening.turn(on) {
+                    self.syncing.end_hold();
+                }
+            }
+            Command::Send(outgoing) => {
+                self.outgoing.push_back(outgoing);
+                self.syncing.end_hold();
+            }
+            Command::Decrypt(events) => self.decrypt_events(events).await,
         }
     }
 
@@ -394,7 +401,7 @@ impl Reader {
     }
 
     /// Answers with what these events say, as far as their keys are there.
-    async fn read_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
+    async fn decrypt_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
         match self.machine().await {
             Ok(machine) => {
                 for event in events.iter_mut().filter(|event| event.is_encrypted()) {

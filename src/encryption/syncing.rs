@@ -26,12 +26,6 @@ const MAX_SYNCS: usize = 100;
 /// What a search ends with: how the account's backup stands, if the homeserver was asked.
 type Searched = Result<Option<BackupState>, EncryptionError>;
 
-/// How a task has ended.
-enum Ended {
-    Searched(Searched),
-    Held(held::Ended),
-}
-
 /// What is learned of the syncs under way.
 pub(super) enum Progress {
     /// One has brought this, and more may follow.
@@ -44,7 +38,7 @@ pub(super) enum Progress {
 
 /// The syncs under way, if any: a search for keys, or one that is held.
 pub(super) struct Syncing {
-    task: Option<JoinHandle<Ended>>,
+    task: Option<JoinHandle<Progress>>,
     /// Ends the task, where it holds a sync.
     hold: Option<oneshot::Sender<()>>,
     /// What the task has found so far.
@@ -85,14 +79,14 @@ impl Syncing {
     ) {
         self.next_at = Instant::now() + INTERVAL;
         let search = search(machine, patience.min(LONGEST_SYNC), wanted, whose, self.found.0.clone());
-        self.task = Some(tokio::spawn(async move { Ended::Searched(search.await) }));
+        self.task = Some(tokio::spawn(async move { Progress::Searched(search.await) }));
     }
 
     /// Has the homeserver hold a sync open.
     pub(super) fn hold(&mut self, hold: Hold) {
         let (end, ended) = oneshot::channel();
         self.hold = Some(end);
-        self.task = Some(tokio::spawn(async move { Ended::Held(hold.run(ended).await) }));
+        self.task = Some(tokio::spawn(async move { Progress::Held(hold.run(ended).await) }));
     }
 
     /// Ends the sync that is held, if one is, and what it has brought is not taken over already.
@@ -111,10 +105,7 @@ impl Syncing {
             Some(found) = self.found.1.recv() => Progress::Found(found),
             ended = ended(&mut self.task) => {
                 (self.task, self.hold) = (None, None);
-                match ended {
-                    Ended::Searched(searched) => Progress::Searched(searched),
-                    Ended::Held(held) => Progress::Held(held),
-                }
+                ended
             }
         }
     }
@@ -128,14 +119,9 @@ impl Drop for Syncing {
     }
 }
 
-async fn ended(task: &mut Option<JoinHandle<Ended>>) -> Ended {
-    match task {
-        Some(task) => match task.await {
-            Ok(ended) => ended,
-            Err(error) => Ended::Searched(Err(EncryptionError::Store(error.to_string()))),
-        },
-        None => std::future::pending().await,
-    }
+async fn ended(task: &mut Option<JoinHandle<Progress>>) -> Progress {
+    let Some(task) = task else { return std::future::pending().await };
+    task.await.unwrap_or_else(|error| Progress::Searched(Err(EncryptionError::Store(error.to_string()))))
 }
 
 /// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     CallNews, HeldNews, NotSent, not_read,
-    reader::{Job, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
+    reader::{Command, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
     standing::News,
 };
 use crate::{
@@ -39,15 +39,12 @@ pub(crate) struct Encryption {
 enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
-    Upkeep,
-    Look,
-    /// Whether this account listens for new messages.
-    Listen(Arc<str>, bool),
-    /// What was connected is no more.
-    Reconnect,
-    /// The rooms of the calls that ring, each with the name of its account.
+    /// The rooms of ringing calls, each with the name of its account.
     Ringing(Vec<(String, String)>),
-    Ask(Arc<str>, Job),
+    /// For all readers.
+    Wake(Wake),
+    /// For the reader of this account.
+    Command(Arc<str>, Command),
 }
 
 impl Encryption {
@@ -88,22 +85,22 @@ impl Encryption {
 
     /// The computer has slept, or messages may be missing for another reason.
     pub(crate) fn upkeep(&self) {
-        self.send(Change::Upkeep);
+        self.send(Change::Wake(Wake::Upkeep));
     }
 
     /// Has the account listen for new messages over a sync that its homeserver holds open, or no longer.
     pub(crate) fn listen(&self, account: Arc<str>, on: bool) {
-        self.send(Change::Listen(account, on));
+        self.send(Change::Command(account, Command::Listen(on)));
     }
 
     /// The network has changed, or the computer slept.
     pub(crate) fn reconnect(&self) {
-        self.send(Change::Reconnect);
+        self.send(Change::Wake(Wake::Reconnect));
     }
 
     /// The user is there, and may have begun something in another session.
     pub(crate) fn look(&self) {
-        self.send(Change::Look);
+        self.send(Change::Wake(Wake::Look));
     }
 
     /// In these rooms calls ring now, and in no others: each is with the name of its account.
@@ -117,7 +114,7 @@ impl Encryption {
     /// When it was not sent, or is not known to be.
     pub(crate) async fn send_event(&self, account: &str, event: OutgoingEvent) -> Result<(), NotSent> {
         let (answer, answered) = oneshot::channel();
-        self.send(Change::Ask(account.into(), Job::Send(Outgoing { event, answer })));
+        self.send(Change::Command(account.into(), Command::Send(Outgoing { event, answer })));
         // Dropped where the account has no reader, or none any more.
         answered.await.unwrap_or_else(|_| Err(NotSent::without_keys()))
     }
@@ -129,7 +126,7 @@ impl Encryption {
         }
         let (answer, answered) = oneshot::channel();
         let asked = RoomEvents { room_id: room_id.to_owned(), events: events.clone(), answer };
-        self.send(Change::Ask(account.into(), Job::Read(asked)));
+        self.send(Change::Command(account.into(), Command::Decrypt(asked)));
         // Dropped where the account has no reader, or none any more.
         answered.await.unwrap_or(events)
     }
@@ -143,10 +140,16 @@ impl Encryption {
 /// The reader of an account.
 struct RunningReader {
     sign_in: SignIn,
-    wakes: mpsc::UnboundedSender<Wake>,
-    jobs: mpsc::UnboundedSender<Job>,
+    commands: mpsc::UnboundedSender<Command>,
     task: tokio::task::AbortHandle,
     status: EncryptionStatus,
+}
+
+impl RunningReader {
+    fn send(&self, command: Command) {
+        // A reader ends early only by a panic, which is logged.
+        drop(self.commands.send(command));
+    }
 }
 
 impl Drop for RunningReader {
@@ -180,22 +183,17 @@ impl Tasks {
                     Some(Change::DeriveMissedCalls(derive)) => {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
-                    Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
-                    Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
-                    Some(Change::Listen(account, on)) => self.listen(&account, on),
-                    Some(Change::Reconnect) => self.wake(&Wake::Reconnect),
-                    Some(Change::Ask(account, job)) => {
-                        if let Some(reading) = self.readers.get(&account) {
-                            drop(reading.jobs.send(job));
-                        }
-                    }
+                    Some(Change::Wake(wake)) => self.wake(wake),
+                    Some(Change::Command(account, command)) => if let Some(reader) = self.readers.get(&account) {
+                        reader.send(command);
+                    },
                     None => return,
                 },
-                () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
+                () = self.context.inbox.decryption_is_wanted() => self.wake(Wake::Notices),
                 Some((account, report)) = reported.recv() => match report {
-                    Report::Status(status) => if let Some(reading) = self.readers.get_mut(&account) {
-                        reading.status = status;
+                    Report::Status(status) => if let Some(reader) = self.readers.get_mut(&account) {
+                        reader.status = status;
                         self.report();
                     }
                     Report::News(news) => self.announce(account, news),
@@ -204,23 +202,14 @@ impl Tasks {
         }
     }
 
-    fn wake(&self, wake: &Wake) {
-        for reading in self.readers.values() {
-            // The reader ends only by a panic, which is in the log.
-            drop(reading.wakes.send(wake.clone()));
-        }
-    }
-
-    fn listen(&self, account: &str, on: bool) {
-        if let Some(reading) = self.readers.get(account) {
-            drop(reading.wakes.send(Wake::Listen(on)));
-        }
+    fn wake(&self, wake: Wake) {
+        self.readers.values().for_each(|reader| reader.send(Command::Wake(wake)));
     }
 
     fn ringing(&self, rooms: &[(String, String)]) {
-        for (name, reading) in &self.readers {
+        for (name, reader) in &self.readers {
             let of_account = rooms.iter().filter(|(account, _)| *account == **name).map(|(_, room)| room.clone());
-            drop(reading.wakes.send(Wake::Ringing(of_account.collect())));
+            reader.send(Command::Ringing(of_account.collect()));
         }
     }
 
@@ -239,10 +228,10 @@ impl Tasks {
             if sign_in.is_anothers(&installation) {
                 continue;
             }
-            let same = before.remove(&account.name).filter(|reading| reading.sign_in == sign_in);
-            let reading = same.inspect(|reading| drop(reading.wakes.send(Wake::Upkeep)));
-            let reading = reading.unwrap_or_else(|| self.begin(account, sign_in));
-            self.readers.insert(Arc::clone(&account.name), reading);
+            let same = before.remove(&account.name).filter(|reader| reader.sign_in == sign_in);
+            let reader = same.inspect(|reader| reader.send(Command::Wake(Wake::Upkeep)));
+            let reader = reader.unwrap_or_else(|| self.begin(account, sign_in));
+            self.readers.insert(Arc::clone(&account.name), reader);
         }
         // Nobody can tell which are gone while the accounts cannot be read.
         if accounts.unreadable().is_none() {
@@ -260,20 +249,19 @@ impl Tasks {
     }
 
     fn begin(&self, account: &Account, sign_in: SignIn) -> RunningReader {
-        let (wakes, waking) = mpsc::unbounded_channel();
-        let (jobs, asked) = mpsc::unbounded_channel();
+        let (commands, received) = mpsc::unbounded_channel();
         // Already its first sync looks for what came while nobody listened. Where pushes come, it is told so later.
         let listens = matches!(account.way_in_force(), Way::Auto | Way::Listen);
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(&account.name), sign_in.clone(), listens);
-        let task = tokio::spawn(reader.run(waking, asked)).abort_handle();
-        RunningReader { sign_in, wakes, jobs, task, status: EncryptionStatus::default() }
+        let task = tokio::spawn(reader.run(received)).abort_handle();
+        RunningReader { sign_in, commands, task, status: EncryptionStatus::default() }
     }
 
     fn announce(&mut self, account: Arc<str>, News { popup, text }: News) {
         let told = self.told.entry(popup).or_default();
         told.push((account, text + "."));
         told.retain(|(account, _)| {
-            self.readers.get(account).is_some_and(|reading| reading.status.is_told_by(popup) != Some(false))
+            self.readers.get(account).is_some_and(|reader| reader.status.is_told_by(popup) != Some(false))
         });
         told.drain(..told.len().saturating_sub(MAX_LINES));
         let lines: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
@@ -281,7 +269,7 @@ impl Tasks {
     }
 
     fn report(&self) {
-        let status = self.readers.iter().map(|(name, reading)| (name.to_string(), reading.status.clone()));
+        let status = self.readers.iter().map(|(name, reader)| (name.to_string(), reader.status.clone()));
         let status = status.chain(self.unread.clone());
         // A controller that has gone means that the program ends.
         drop(self.events.send(Event::Encryption(status.collect())));
