@@ -98,19 +98,6 @@ impl Sessions {
         Self { secrets }
     }
 
-    /// What the account's pushes come through, if that is not our endpoint.
-    ///
-    /// # Errors
-    /// When its topic cannot be told, or is gone.
-    pub(crate) async fn relay(&self, account: &Account) -> Result<Option<Relay>, SecretsError> {
-        self.secrets.relay(account).await
-    }
-
-    /// The mark of this installation, for the pushers that it sets; empty where there can be none.
-    pub(crate) fn installation_mark(&self) -> String {
-        self.secrets.installation_mark()
-    }
-
     /// Asks the homeserver: opens the session and hands a client to `question`, each of whose requests has so long. If
     /// the homeserver does not know the token, it is renewed and `question` is asked once more.
     ///

@@ -19,13 +19,13 @@ use tokio::{
 use crate::{
     accounts::{Account, CountsScope},
     backoff::Backoff,
-    encryption::{Brought, Held, HeldNews, NewEvent},
+    encryption::{Brought, Held, HeldNews},
     homeserver::HomeserverKind,
     http_client::{HttpClient, Lines},
     inbox::{Delivery, Inbox, Recipient},
     ntfy::{
         CONNECTING, Relay, RelayError,
-        line::{Hint, HintedEvent, Line},
+        line::{Hint, Line},
         progress::{Batch, MAX_EVENTS, MAX_KNOWN, Progress, silence},
     },
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -120,11 +120,6 @@ impl Relays {
         };
         Open { account, task: tokio::spawn(reader.run(Arc::clone(&again))).abort_handle(), again }
     }
-}
-
-fn new_events(batch: &Batch) -> Vec<NewEvent> {
-    let event = |HintedEvent { room_id, event_id }| NewEvent { room_id, event_id };
-    batch.events.iter().cloned().map(event).collect()
 }
 
 impl Drop for Relays {
@@ -355,7 +350,7 @@ impl Reader {
         if self.hints.is_some() {
             self.hint(&batch).await?;
         } else if !says_nothing {
-            let pushed = if self.lists_new { Vec::new() } else { new_events(&batch) };
+            let pushed = if self.lists_new { Vec::new() } else { batch.events.clone() };
             let (lists_new, may_be_read) = (true, batch.is_count);
             let is_live = !batch.is_late && !batch.is_first;
             let brought = Brought { lists_new, may_be_read, is_live, pushed, ..Brought::default() };

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, Gap, NewEvent, RoomNews};
-use crate::inbox::{RoomRead, WhatWasRead};
+use super::{Brought, Gap, RoomNews};
+use crate::{
+    inbox::{RoomRead, WhatWasRead},
+    push::listed::EventRef,
+};
 
 /// Events of a room that an answer names; most rooms have one.
 const EVENTS: usize = 20;
@@ -177,8 +180,8 @@ struct TimelineEvent {
 }
 
 impl TimelineEvent {
-    fn named(&self, room_id: &str) -> NewEvent {
-        NewEvent { room_id: room_id.to_owned(), event_id: self.event_id.clone() }
+    fn named(&self, room_id: &str) -> EventRef {
+        EventRef { room_id: room_id.to_owned(), event_id: self.event_id.clone() }
     }
 }
 

@@ -76,8 +76,7 @@ use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::accounts::SignIn;
-use crate::inbox::RoomRead;
+use crate::{accounts::SignIn, inbox::RoomRead, push::listed::EventRef};
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
     Absent as VerifyError, Encryption, Judge, forget, has_store, prove_listening, seals, set_up, use_backup,
@@ -135,9 +134,9 @@ pub(crate) struct Brought {
     /// Nothing of it was held back: a call in it rings.
     pub(crate) is_live: bool,
     /// Events that the homeserver cannot judge.
-    pub(crate) unjudged: Vec<NewEvent>,
+    pub(crate) unjudged: Vec<EventRef>,
     /// Events that it has pushed.
-    pub(crate) pushed: Vec<NewEvent>,
+    pub(crate) pushed: Vec<EventRef>,
     /// What is new in rooms that it counts something in.
     pub(crate) rooms: Vec<RoomNews>,
     /// Where more has come than was brought, and the homeserver counts nothing.
@@ -151,13 +150,6 @@ impl Brought {
     fn is_empty(&self) -> bool {
         !self.lists_new && self.unjudged.is_empty() && self.gaps.is_empty() && self.read.is_empty()
     }
-}
-
-/// An event that a sync names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewEvent {
-    pub(crate) room_id: String,
-    pub(crate) event_id: String,
 }
 
 /// What is new in a room.

@@ -65,7 +65,7 @@ use self::{
     transaction::Write,
 };
 pub use self::{
-    catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
+    catching_up::{CatchUpState, CaughtUp, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
     codec::Decryption,
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,

@@ -3,6 +3,7 @@
 
 use crate::push::{
     lenient::{Object, Value},
+    listed::EventRef,
     notify::{Device, Notification},
 };
 
@@ -21,16 +22,9 @@ pub(crate) struct Line {
 #[derive(Debug, Clone)]
 pub(crate) struct Hint {
     /// Which event, and in which room; `None`: it has numbers alone, which change when something is read.
-    pub(crate) event: Option<HintedEvent>,
+    pub(crate) event: Option<EventRef>,
     /// Whom it is for.
     pub(crate) devices: Vec<Device>,
-}
-
-/// An event that is new, as a relay says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HintedEvent {
-    pub(crate) room_id: String,
-    pub(crate) event_id: String,
 }
 
 impl Line {
@@ -49,7 +43,7 @@ fn hint(object: &Object<'_>) -> Option<Hint> {
         return None;
     }
     let push = Notification::parse(object.string("message")?.as_bytes()).ok()?;
-    let event = push.room_id.zip(push.event_id).map(|(room_id, event_id)| HintedEvent { room_id, event_id });
+    let event = push.room_id.zip(push.event_id).map(|(room_id, event_id)| EventRef { room_id, event_id });
     Some(Hint { event, devices: push.devices })
 }
 
@@ -74,7 +68,7 @@ mod tests {
             "prio": "low", "room_id": "!r"}});
         let message = json!({"id": "i", "time": 5, "expires": 9, "event": "message", "message": push.to_string()});
         let hint = parse(&message).unwrap().hint.unwrap();
-        let event = HintedEvent { room_id: "!r".to_owned(), event_id: "$1".to_owned() };
+        let event = EventRef { room_id: "!r".to_owned(), event_id: "$1".to_owned() };
         assert_eq!((hint.event, &*hint.devices[0].pushkey), (Some(event), "k"));
         let badge = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         let hint = parse(&json!({"event": "message", "message": badge})).unwrap().hint.unwrap();

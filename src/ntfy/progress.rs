@@ -4,7 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use super::line::{Hint, HintedEvent, Line};
+use super::line::{Hint, Line};
+use crate::push::listed::EventRef;
 
 /// Reads again from so long before the newest: lines of one moment do not come in the order in which they are kept.
 const OVERLAP: u64 = 60;
@@ -36,7 +37,7 @@ pub(crate) struct Progress {
 #[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub(crate) struct Batch {
     time: u64,
-    pub(crate) events: Vec<HintedEvent>,
+    pub(crate) events: Vec<EventRef>,
     /// Something came that is not known.
     pub(crate) is_push: bool,
     /// What is unread may have changed without a new event.
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     fn line(time: u64, event: Option<&str>) -> Line {
-        let event = event.map(|id| HintedEvent { room_id: "!r".to_owned(), event_id: id.to_owned() });
+        let event = event.map(|id| EventRef { room_id: "!r".to_owned(), event_id: id.to_owned() });
         let hint = Hint { event, devices: Vec::new() };
         Line { time, hint: Some(hint), is_keepalive: false }
     }

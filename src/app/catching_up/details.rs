@@ -21,7 +21,7 @@ const GIVE_UP: SignedDuration = SignedDuration::from_hours(1);
 /// Entries of `/notifications` that are looked at for an event of a room that the person has not joined.
 const LISTED: usize = 20;
 
-impl Check<'_> {
+impl Check {
     /// Fetches what is wanted for the account now, newest first.
     pub(super) async fn fetch_details(&self) -> Result<(), CheckError> {
         let mut before = NoticeId(i64::MAX);
@@ -37,7 +37,7 @@ impl Check<'_> {
             if !batch.is_empty() {
                 let batch = &batch;
                 let fetch = |client| async move { self.fetch_batch(&client, batch).await };
-                self.shared.sessions.ask(self.sign_in, DEADLINE, fetch).await?;
+                self.shared.sessions.ask(&self.sign_in, DEADLINE, fetch).await?;
             }
         }
     }

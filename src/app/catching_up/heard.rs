@@ -15,12 +15,12 @@ use super::{
 };
 use crate::{
     controller::Event,
-    encryption::{Brought, Gap, Judge, NewEvent, RoomNews},
+    encryption::{Brought, Gap, Judge, RoomNews},
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
     inbox::{MissedEvent, Verdict},
     present::{self, popup::OwnPopup},
     push::{
-        listed::RoomEvent,
+        listed::{EventRef, RoomEvent},
         notify::{Notification, SoundTweak, Tweaks},
     },
 };
@@ -73,7 +73,7 @@ struct Fetched {
     is_last_try: bool,
 }
 
-impl Check<'_> {
+impl Check {
     pub(super) async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
         let Some(Heard { brought: heard, judge, is_last_try }) = &self.heard else { return Ok(()) };
         let kind = HomeserverKind::named(&self.sign_in.server);
@@ -144,7 +144,7 @@ impl Check<'_> {
                 return Ok(false);
             };
             fetched.left = left;
-            let event = NewEvent { room_id: room_id.clone(), event_id: event_id.clone() };
+            let event = EventRef { room_id: room_id.clone(), event_id: event_id.clone() };
             let Some(notification) = self.fetch_new(client, &event, fetched.is_last_try).await? else { continue };
             let tweaks = match judge.lock().await.verdict(room_id, &notification).await {
                 Verdict::Notify(tweaks) => tweaks,
@@ -194,7 +194,7 @@ impl Check<'_> {
     async fn fetch_new(
         &self,
         client: &HomeserverClient,
-        NewEvent { room_id, event_id }: &NewEvent,
+        EventRef { room_id, event_id }: &EventRef,
         is_last_try: bool,
     ) -> Result<Option<Notification>, CheckError> {
         let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {

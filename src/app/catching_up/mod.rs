@@ -31,7 +31,7 @@ use self::{
     known::Known,
     names::Names,
     reach::PROOF_LIFE,
-    run::{Outcome, SessionEnd, Shared},
+    run::{Check, Outcome, SessionEnd, Shared},
     schedule::{Ending, Run},
 };
 use super::relays::Relays;
@@ -89,12 +89,10 @@ impl CatchingUp {
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
         let sessions = Sessions::new(secrets.clone());
-        let shared = Shared { inbox, sessions, names: Names::default(), events: events.clone(), resume_window };
+        let shared = Shared { inbox, secrets, sessions, names: Names::default(), events, resume_window };
         let mut driver = Driver {
             shared: Arc::new(shared),
-            secrets,
             settings,
-            events,
             encryption,
             relays,
             by_hand: ByHand::default(),
@@ -116,9 +114,7 @@ impl CatchingUp {
 
 struct Driver {
     shared: Arc<Shared>,
-    secrets: Secrets,
     settings: Settings,
-    events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
     relays: Relays,
     by_hand: ByHand,
@@ -169,20 +165,23 @@ impl Driver {
                 continue;
             }
             let run = known.schedule.begin(now);
-            let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
-            let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            let is_reliant = known.reach.relies_on_pushes(account.way_in_force());
-            let is_thorough = known.schedule.is_switched_off() || is_reliant;
+            let is_reliant = known.reach.relies_on_pushes(known.account.way_in_force());
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
                 let judge = Arc::clone(&known.judge);
                 Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
             });
-            known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &settings, is_thorough, run, heard).await;
-                (name, outcome)
-            }));
+            let check = Check {
+                shared: Arc::clone(&self.shared),
+                account: known.account.clone(),
+                sign_in: known.sign_in.clone(),
+                settings: self.settings.clone(),
+                is_thorough: known.schedule.is_switched_off() || is_reliant,
+                heard,
+            };
+            let name = Arc::clone(name);
+            known.run = Some(self.running.spawn(async move { (name, check.run(run).await) }));
         }
     }
 
@@ -217,7 +216,9 @@ impl Driver {
                     known.schedule.look_for_read(now);
                 }
             }
-            CatchUpCommand::Look => self.accounts.values_mut().for_each(|known| known.schedule.look(now)),
+            CatchUpCommand::Look => {
+                self.accounts.values_mut().for_each(|known| known.schedule.look_within(Duration::ZERO, now));
+            }
         }
     }
 
@@ -314,14 +315,14 @@ impl Driver {
     /// Takes over the signed-in ones; a session that has ended may work again.
     fn take_accounts(&mut self, accounts: &Accounts) {
         let now = Instant::now();
-        let mark = self.shared.sessions.installation_mark();
+        let mark = self.shared.secrets.installation_mark();
         let mut before = std::mem::take(&mut self.accounts);
         for account in accounts.iter() {
             let Some(sign_in) = account.sign_in.clone() else { continue };
             let same = before.remove(&account.name).filter(|known| known.account == *account);
             let known = same.map_or_else(
                 || {
-                    let judge = Judge::new(&self.secrets, &sign_in);
+                    let judge = Judge::new(&self.shared.secrets, &sign_in);
                     Known::new(account.clone(), sign_in, judge, &mark, now)
                 },
                 |mut known| {
@@ -463,7 +464,7 @@ impl Driver {
 
     fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
-        drop(self.events.send(event));
+        drop(self.shared.events.send(event));
     }
 }
 

@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    inbox::{CatchUpState, ListedUnread, MissedEvent, UnreadEvent},
+    inbox::{CatchUpState, MissedEvent, UnreadEvent},
     push::{
-        listed::{Listed, ListedPage},
+        listed::{EventRef, Listed, ListedPage},
         notify::Notification,
     },
 };
@@ -62,7 +62,7 @@ pub(super) struct Found {
     /// Oldest first.
     pub(super) missed: Vec<MissedEvent>,
     pub(super) read: Vec<String>,
-    pub(super) listed_unread: Vec<ListedUnread>,
+    pub(super) listed_unread: Vec<EventRef>,
     pub(super) is_all: bool,
     pub(super) mark: Timestamp,
     pub(super) is_whole: bool,
@@ -155,7 +155,7 @@ impl Reading {
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
         let listed_unread = self.entries.iter().filter(|entry| !entry.read).filter_map(|entry| {
             let Notification { event_id, room_id, .. } = &entry.notification;
-            Some(ListedUnread { event_id: event_id.clone()?, room_id: room_id.clone()? })
+            Some(EventRef { event_id: event_id.clone()?, room_id: room_id.clone()? })
         });
         let listed_unread = listed_unread.collect();
         let newest = self.entries.iter().filter_map(|entry| entry.ts).max();

@@ -28,9 +28,9 @@ use crate::{
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CatchUpState, CaughtUp, Inbox, InboxError, UnreadEvent},
-    ntfy::Relay,
     reachability,
     resume::ResumeWindow,
+    secrets::Secrets,
     session::{self, AskError, SessionError, Sessions},
 };
 
@@ -41,6 +41,7 @@ const NAMES_TIME: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) inbox: Inbox,
+    pub(super) secrets: Secrets,
     pub(super) sessions: Sessions,
     pub(super) names: Names,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -57,7 +58,7 @@ pub(in crate::app) struct Settings {
     pub(in crate::app) derive_missed_calls: bool,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) ending: Ending,
@@ -71,17 +72,27 @@ pub(super) struct Outcome {
     pub(super) session_end: Option<SessionEnd>,
 }
 
+impl From<Ending> for Outcome {
+    fn from(ending: Ending) -> Self {
+        Self { ending, says: None, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
+    }
+}
+
 impl Outcome {
-    /// Of a run that has not come to its end.
+    /// Of a run that panicked.
     pub(super) fn broken() -> Self {
         let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
-        Self {
-            ending: Ending::TryAgain(None),
-            says,
-            completed_at: None,
-            pushes: Pushes::NoneMissing,
-            session_end: None,
-        }
+        Self { says, ..Ending::TryAgain(None).into() }
+    }
+
+    /// Of catching up.
+    fn caught_up(says: String, at: Timestamp, pushes: Pushes) -> Self {
+        Self { says: Some(says), completed_at: Some(at), pushes, ..Ending::Completed.into() }
+    }
+
+    /// Of a session that has ended.
+    fn over(end: SessionEnd) -> Self {
+        Self { says: Some("signed out".to_owned()), session_end: Some(end), ..Ending::Over.into() }
     }
 }
 
@@ -134,113 +145,81 @@ impl CheckError {
 }
 
 /// One run.
-pub(super) struct Check<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) account: &'a Account,
-    pub(super) sign_in: &'a SignIn,
-    pub(super) settings: &'a Settings,
-    /// A look catches up.
-    is_thorough: bool,
+pub(super) struct Check {
+    pub(super) shared: Arc<Shared>,
+    pub(super) account: Account,
+    pub(super) sign_in: SignIn,
+    pub(super) settings: Settings,
+    /// A look also catches up.
+    pub(super) is_thorough: bool,
+    /// For [`Run::Heard`].
     pub(super) heard: Option<Heard>,
 }
 
-/// What catching up came to.
-struct Caught {
-    says: String,
-    at: Timestamp,
-    pushes: Pushes,
-}
-
-/// How a run went, and what catching up came to, if it did.
-type Checked = (Ending, Option<Caught>);
-
-/// Catches up with the account, looks how its session is, or fetches what pushes to it have left out.
-/// `is_thorough`: a look catches up as well.
-pub(super) async fn check(
-    shared: &Shared,
-    account: &Account,
-    sign_in: &SignIn,
-    settings: &Settings,
-    is_thorough: bool,
-    run: Run,
-    heard: Option<Heard>,
-) -> Outcome {
-    let check = Check { shared, account, sign_in, settings, is_thorough, heard };
-    let over = |end| Outcome {
-        ending: Ending::Over,
-        says: Some("signed out".to_owned()),
-        completed_at: None,
-        pushes: Pushes::NoneMissing,
-        session_end: Some(end),
-    };
-    match check.run(run).await {
-        Ok((ending, None)) => {
-            Outcome { ending, says: None, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
-        }
-        Ok((ending, Some(Caught { says, at, pushes }))) => {
-            Outcome { ending, says: Some(says), completed_at: Some(at), pushes, session_end: None }
-        }
-        Err(CheckError::Session(SessionError::Over(reason))) => over(SessionEnd::Over(reason)),
-        Err(CheckError::Session(SessionError::NoToken(reason))) => over(SessionEnd::NoToken(reason)),
-        Err(error) => {
-            let (what, says) = match run {
-                Run::CatchUp => ("catching up failed", Some(format!("it failed and is tried again: {error}"))),
-                Run::Details => ("details are not known yet", None),
-                Run::Read => ("it is not known yet what was read elsewhere", None),
-                Run::Heard => ("what has come is not taken over yet", None),
-                Run::Look => ("nothing is known of the session now", None),
-            };
-            tracing::info!(account = &*account.name, "{what}: {error}");
-            let ending = Ending::TryAgain(error.retry_after());
-            Outcome { ending, says, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
-        }
+impl Check {
+    /// Asks the homeserver what the run is for.
+    pub(super) async fn run(&self, run: Run) -> Outcome {
+        let error = match self.try_run(run).await {
+            Ok(outcome) => return outcome,
+            Err(CheckError::Session(SessionError::Over(reason))) => return Outcome::over(SessionEnd::Over(reason)),
+            Err(CheckError::Session(SessionError::NoToken(reason))) => {
+                return Outcome::over(SessionEnd::NoToken(reason));
+            }
+            Err(error) => error,
+        };
+        let what = match run {
+            Run::CatchUp => "catching up failed",
+            Run::Details => "details are not known yet",
+            Run::Read => "it is not known yet what was read elsewhere",
+            Run::Heard => "what has come is not recorded yet",
+            Run::Look => "the state of the session is not known now",
+        };
+        tracing::info!(account = &*self.account.name, "{what}: {error}");
+        let says = (run == Run::CatchUp).then(|| format!("it failed and is tried again: {error}"));
+        Outcome { says, ..Ending::TryAgain(error.retry_after()).into() }
     }
-}
 
-impl Check<'_> {
-    async fn run(&self, run: Run) -> Result<Checked, CheckError> {
+    async fn try_run(&self, run: Run) -> Result<Outcome, CheckError> {
         let catches_up = match run {
             Run::Details => {
                 self.fetch_details().await?;
-                return Ok((Ending::Completed, None));
+                return Ok(Ending::Completed.into());
             }
             Run::Read => {
                 self.find_read().await?;
-                return Ok((Ending::Completed, None));
+                return Ok(Ending::Completed.into());
             }
             Run::Heard => {
                 let take = |client| async move { self.take_heard(&client).await };
-                self.shared.sessions.ask(self.sign_in, DEADLINE, take).await?;
-                return Ok((Ending::Completed, None));
+                self.shared.sessions.ask(&self.sign_in, DEADLINE, take).await?;
+                return Ok(Ending::Completed.into());
             }
             Run::CatchUp => true,
             Run::Look => self.is_thorough,
         };
         let look = |client| async move { self.look_at_pusher(&client, catches_up).await };
-        self.shared.sessions.ask(self.sign_in, DEADLINE, look).await
+        self.shared.sessions.ask(&self.sign_in, DEADLINE, look).await
     }
 
-    /// Looks whether session and pusher are still there. Catches up if that is wanted, and if the pusher is gone.
-    async fn look_at_pusher(&self, client: &HomeserverClient, catches_up: bool) -> Result<Checked, CheckError> {
-        let Account { app_id, pushkey, .. } = self.account;
-        let relay = self.relay().await?;
-        let pushkey = &relay.map_or_else(|| pushkey.clone(), |relay| relay.pushkey());
+    /// Checks that session and pusher still exist. Catches up if that is wanted, or if the pusher is gone.
+    async fn look_at_pusher(&self, client: &HomeserverClient, catches_up: bool) -> Result<Outcome, CheckError> {
+        let app_id = &self.account.app_id;
+        let pushkey = &self.shared.secrets.pushkey(&self.account).await.map_err(SessionError::from)?;
         let listed = client.pushers().await?;
         let pusher = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
         if self.account.way_in_force() == Way::Listen {
             if pusher.is_some() {
                 client.remove_pusher(app_id, pushkey).await?;
             }
-            let caught_up = if catches_up { Some(self.catch_up(client, None).await?) } else { None };
-            return Ok((Ending::Completed, caught_up));
+            return if catches_up { self.catch_up(client, None).await } else { Ok(Ending::Completed.into()) };
         }
         if pusher.as_ref().is_some_and(|pusher| !pusher.is_enabled()) {
-            return Ok((Ending::SwitchedOff, None));
+            return Ok(Ending::SwitchedOff.into());
         }
         if !catches_up && pusher.is_some() {
-            return Ok((Ending::Completed, None));
+            return Ok(Ending::Completed.into());
         }
-        Ok((Ending::Completed, Some(self.catch_up(client, pusher).await?)))
+        self.catch_up(client, pusher).await
     }
 
     /// What the newest page of the list says was read is read here. What it does not reach stays as it is.
@@ -251,7 +230,7 @@ impl Check<'_> {
         let list = |client: HomeserverClient| async move {
             Ok::<_, SessionError>(client.notifications(&self.sign_in.user_id, None, PAGE).await?)
         };
-        match self.shared.sessions.ask(self.sign_in, DEADLINE, list).await {
+        match self.shared.sessions.ask(&self.sign_in, DEADLINE, list).await {
             Ok(page) => reading.page(page),
             Err(SessionError::Homeserver(error)) if error.is_unrecognized() => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -261,7 +240,7 @@ impl Check<'_> {
         Ok(self.shared.inbox.were_read(Arc::clone(account), read).await?)
     }
 
-    async fn catch_up(&self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<Caught, CheckError> {
+    async fn catch_up(&self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<Outcome, CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.leave_out_unlisted(client, &mut standing).await?;
@@ -278,7 +257,7 @@ impl Check<'_> {
         let (reading, is_listed) = self.read_back(client, reading, PAGE).await?;
         if !is_listed {
             let says = "the pusher is set again; this homeserver does not list what was missed";
-            return Ok(Caught { says: says.to_owned(), at: Timestamp::now(), pushes: Pushes::NotTold });
+            return Ok(Outcome::caught_up(says.to_owned(), Timestamp::now(), Pushes::NotTold));
         }
         let found = reading.finish(kind.unlists_read(), at);
         let has_unread = found.missed.iter().any(|missed| !missed.read);
@@ -296,7 +275,7 @@ impl Check<'_> {
             new => format!("{new} events were missed{more}"),
         };
         tracing::info!(account = &*self.account.name, "caught up: {says}");
-        Ok(Caught { says, at, pushes: missing })
+        Ok(Outcome::caught_up(says, at, missing))
     }
 
     /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
@@ -344,10 +323,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    async fn relay(&self) -> Result<Option<Relay>, CheckError> {
-        Ok(self.shared.sessions.relay(self.account).await.map_err(SessionError::from)?)
-    }
-
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
     /// try again waits no more. What it is called stays. Not where these files were copied from another computer: the
     /// pusher is that computer's.
@@ -357,11 +332,11 @@ impl Check<'_> {
         kind: &HomeserverKind,
         listed: Option<ListedPusher>,
     ) -> Result<(), CheckError> {
-        let mark = self.shared.sessions.installation_mark();
+        let mark = self.shared.secrets.installation_mark();
         if self.sign_in.is_anothers(&mark) {
             return Ok(());
         }
-        let relay = self.relay().await?;
+        let relay = self.shared.secrets.relay(&self.account).await.map_err(SessionError::from)?;
         let base_url = if let Some(relay) = &relay {
             Some(relay.base().to_owned())
         } else {
@@ -369,7 +344,7 @@ impl Check<'_> {
             reachability::base_url(&self.settings.server, seen, kind)
         };
         let mut pusher =
-            session::pusher(self.account, relay.as_ref(), base_url.as_deref().unwrap_or_default(), "en", mark);
+            session::pusher(&self.account, relay.as_ref(), base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
             if base_url.is_none() {
