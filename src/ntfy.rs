@@ -19,9 +19,9 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use tokio::time::{Duration, timeout};
-use url::Url;
 
 use crate::{
+    homeserver::BaseUrl,
     http_client::{HttpClient, Lines, Request, TransportError},
     push::notify::{self, Device},
 };
@@ -204,20 +204,9 @@ fn refuse(status: StatusCode, retry_after: Option<Duration>) -> Result<(), Relay
 
 /// An address as pushkeys begin with it.
 fn base(address: &str) -> Result<String, String> {
-    let address = address.trim();
-    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
-    let url = Url::parse(&with_scheme).map_err(|error| format!("this is no address: {error}"))?;
-    let is_plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
-    if !is_plain {
-        return Err("the address of an ntfy server is a name alone, as in https://ntfy.example.org".to_owned());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    let wrong = || "the address of an ntfy server is a name alone, as in https://ntfy.example.org".to_owned();
+    let base = BaseUrl::parse(address).ok().filter(BaseUrl::has_no_path).ok_or_else(wrong)?;
+    Ok(base.as_str().to_owned())
 }
 
 #[cfg(test)]

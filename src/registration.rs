@@ -1,15 +1,16 @@
 //! How to register an account's pusher with a homeserver, in words to read and a request to paste.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use crate::{
     accounts::Account,
     address::Scope,
-    app_info,
+    homeserver::{HttpPusher, pushers},
     invocation::shell_word,
     ntfy::Relay,
-    push::{notify, text},
+    push::text,
+    session,
 };
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
@@ -17,9 +18,8 @@ use crate::{
 /// instead.
 #[must_use]
 pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &str) -> String {
-    let public_url = relay.map_or(public_url, Relay::base);
-    let pushkey = relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey);
-    let url = pusher_url(public_url);
+    let pusher = pusher(account, relay, public_url);
+    let HttpPusher { url, app_id, pushkey, .. } = &pusher;
     let mut text = format!(
         "URL      {url}\n\
          app_id   {app_id}\n\
@@ -29,8 +29,7 @@ pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &st
          then run:\n\
          \n\
          {request}\n",
-        app_id = account.app_id,
-        request = request(&pusher(account, relay, &url)),
+        request = request(&pusher.to_request()),
     );
     if relay.is_none()
         && let Some(hint) = hint(public_url)
@@ -42,32 +41,16 @@ pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &st
     text
 }
 
-/// The URL of the pusher.
-fn pusher_url(public_url: &str) -> String {
-    format!("{public_url}{}", notify::PATH)
-}
-
 /// How to remove the pusher of a relay, which nobody else ends: it takes pushes whether somebody reads them or not.
 #[must_use]
 pub(crate) fn removal(account: &Account, relay: &Relay) -> String {
-    request(&json!({ "kind": null, "app_id": account.app_id, "pushkey": relay.pushkey() }))
+    request(&pushers::removal(&account.app_id, &relay.pushkey()))
 }
 
-fn pusher(account: &Account, relay: Option<&Relay>, url: &str) -> Value {
-    let mut data = json!({ "url": url });
-    if relay.is_some() {
-        data["format"] = "event_id_only".into();
-    }
-    json!({
-        "kind": "http",
-        "app_id": account.app_id,
-        "pushkey": relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey),
-        "app_display_name": app_info::APP_NAME,
-        "device_display_name": &*account.name,
-        "lang": "en",
-        "data": data,
-        "append": true,
-    })
+/// It may be pasted on another computer, so that it is named after the account.
+fn pusher(account: &Account, relay: Option<&Relay>, public_url: &str) -> HttpPusher {
+    let pusher = session::pusher(account, relay, public_url, "en", String::new());
+    HttpPusher { device_display_name: account.name.to_string(), ..pusher }
 }
 
 /// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
@@ -102,15 +85,17 @@ fn hint(public_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::accounts::tests::account;
+    use crate::{accounts::tests::account, app_info};
 
     #[cfg(unix)]
     #[test]
     fn a_shell_hands_the_pusher_to_curl_unharmed() {
         let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
-        let words = request(&pusher(&account, None, "https://push.example.org/_matrix/push/v1/notify"))
-            .replace("curl", "printf '%s\\n'");
+        let words =
+            request(&pusher(&account, None, "https://push.example.org").to_request()).replace("curl", "printf '%s\\n'");
         let printed = std::process::Command::new("sh")
             .args(["-c", &words])
             .env("HOMESERVER", "https://hs.example.org")

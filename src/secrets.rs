@@ -202,7 +202,7 @@ impl Secrets {
     /// # Errors
     /// When they are still there.
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        self.turn().await?.forget(sign_in).await
+        self.turn().await?.remove(&key(sign_in), TOKEN).await
     }
 
     /// The key of the session's encryption store: that of this file, else of the keyring; `None` if there is none.
@@ -317,14 +317,6 @@ impl Turn<'_> {
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
         let label = format!("{} session of {}", app_info::APP_NAME, sign_in.user_id);
         self.put(&key(sign_in), &label, tokens).await
-    }
-
-    /// Forgets the tokens of that session, wherever they are.
-    ///
-    /// # Errors
-    /// When they are still there.
-    pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        self.remove(&key(sign_in), TOKEN).await
     }
 
     async fn put(&self, key: &str, label: &str, value: &impl Serialize) -> Result<Place, SecretsError> {

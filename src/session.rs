@@ -78,7 +78,7 @@ impl From<TransportError> for SessionError {
 
 /// Makes clients, and renews tokens one at a time, also where other processes do: a refresh token is good for one
 /// renewal, and a homeserver that sees it twice may take it for stolen and end the session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sessions {
     secrets: Secrets,
 }

@@ -210,10 +210,10 @@ impl Worker {
         let heard = (encryption.clone(), relays, held);
         let (accounts, to) = (server.accounts(), events.clone());
         let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
-        let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
-        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
-        let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };
+        let sending =
+            Sending { inbox: inbox.clone(), sessions: Sessions::new(secrets), encryption: encryption.clone() };
         let acting = Acting::new(sending.clone(), events.clone());
         let outbox = Outbox::start(sending, server.accounts(), events.clone());
         let supervisor = Supervisor {

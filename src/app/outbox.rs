@@ -211,7 +211,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
         let (events, mut told) = mpsc::unbounded_channel();
         let ((calls, _), (held, _)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let encryption = Encryption::start(inbox.clone(), &paths, &accounts, true, events.clone(), (calls, held));
-        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sessions = Sessions::new(Secrets::new(&paths));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption };
         let reply = Reply {
             account: "home".into(),

@@ -79,6 +79,11 @@ impl BaseUrl {
         self.0.as_str().trim_end_matches('/')
     }
 
+    /// Whether it is a host and port alone.
+    pub(crate) fn has_no_path(&self) -> bool {
+        self.0.path() == "/"
+    }
+
     /// Whether it is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -226,7 +231,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is a "no".
     pub async fn get<T: DeserializeOwned + Default>(&self, path: &str) -> Result<T, HomeserverError> {
-        Ok(self.ask(Method::GET, path, None, AnswerKind::Small).await?.json())
+        Ok(self.request(Method::GET, path, None, AnswerKind::Small).await?.json())
     }
 
     /// GETs a path, and returns what `parse` makes of the answer.
@@ -236,7 +241,7 @@ impl HomeserverClient {
         kind: AnswerKind,
         parse: impl FnOnce(&[u8]) -> Option<T> + Send + 'static,
     ) -> Result<Option<T>, HomeserverError> {
-        Ok(self.ask(Method::GET, path, None, kind).await?.parse(parse).await)
+        Ok(self.request(Method::GET, path, None, kind).await?.parse(parse).await)
     }
 
     /// POSTs JSON to a path.
@@ -244,12 +249,12 @@ impl HomeserverClient {
     where
         T: DeserializeOwned + Default,
     {
-        Ok(self.ask(Method::POST, path, Some(body), AnswerKind::Small).await?.json())
+        Ok(self.request(Method::POST, path, Some(body.to_string().into()), AnswerKind::Small).await?.json())
     }
 
     /// PUTs JSON to a path.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<(), HomeserverError> {
-        self.ask(Method::PUT, path, Some(body), AnswerKind::Small).await.map(drop)
+        self.request(Method::PUT, path, Some(body.to_string().into()), AnswerKind::Small).await.map(drop)
     }
 
     /// Sends a request whose body, if it has one, is JSON already; the answer's body.
@@ -260,20 +265,10 @@ impl HomeserverClient {
         body: Option<Bytes>,
         kind: AnswerKind,
     ) -> Result<Bytes, HomeserverError> {
-        Ok(self.send_json(method, path, body, kind).await?.body)
+        Ok(self.request(method, path, body, kind).await?.body)
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        kind: AnswerKind,
-    ) -> Result<Answer, HomeserverError> {
-        self.send_json(method, path, body.map(|body| body.to_string().into()), kind).await
-    }
-
-    async fn send_json(
+    async fn request(
         &self,
         method: Method,
         path: &str,

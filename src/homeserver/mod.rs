@@ -23,7 +23,7 @@ pub(crate) mod kind;
 mod login;
 pub mod oauth;
 pub(crate) mod push_rules;
-mod pushers;
+pub(crate) mod pushers;
 pub mod redirect;
 mod rooms;
 pub mod sso;

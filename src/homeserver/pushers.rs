@@ -1,7 +1,7 @@
 //! `GET /pushers` and `POST /pushers/set` (Matrix specification, client-server API, "Push notifications").
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     HomeserverClient, HomeserverError,
@@ -109,6 +109,32 @@ fn data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PusherData, D::Err
     Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
 }
 
+impl HttpPusher {
+    /// The body of the request that sets it.
+    pub(crate) fn to_request(&self) -> Value {
+        let short = |name: &str| name.chars().take(MAX_NAME_CHARS).collect::<String>();
+        let mut data = json!({"url": self.url});
+        if self.event_id_only {
+            data["format"] = "event_id_only".into();
+        }
+        // The specification allows further members of `data`; homeservers return them, and send them with each push.
+        if !self.installation.is_empty() {
+            data[INSTALLATION] = self.installation.as_str().into();
+        }
+        json!({
+            "kind": "http", "app_id": self.app_id, "pushkey": self.pushkey,
+            "app_display_name": short(&self.app_display_name),
+            "device_display_name": short(&self.device_display_name),
+            "lang": self.lang, "data": data, "append": true,
+        })
+    }
+}
+
+/// The body of the request that removes a pusher.
+pub(crate) fn removal(app_id: &str, pushkey: &str) -> Value {
+    json!({"kind": null, "app_id": app_id, "pushkey": pushkey})
+}
+
 impl HomeserverClient {
     /// All pushers of the account, other apps' too.
     ///
@@ -127,22 +153,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is a "no".
     pub async fn set_pusher(&self, pusher: &HttpPusher) -> Result<(), HomeserverError> {
-        let short = |name: &str| name.chars().take(MAX_NAME_CHARS).collect::<String>();
-        let mut data = json!({"url": pusher.url});
-        if pusher.event_id_only {
-            data["format"] = "event_id_only".into();
-        }
-        // The specification lets `data` have more; homeservers hand it back, and on with each push.
-        if !pusher.installation.is_empty() {
-            data[INSTALLATION] = pusher.installation.as_str().into();
-        }
-        let body = json!({
-            "kind": "http", "app_id": pusher.app_id, "pushkey": pusher.pushkey,
-            "app_display_name": short(&pusher.app_display_name),
-            "device_display_name": short(&pusher.device_display_name),
-            "lang": pusher.lang, "data": data, "append": true,
-        });
-        self.post::<IgnoredAny>(SET, &body).await.map(drop)
+        self.post::<IgnoredAny>(SET, &pusher.to_request()).await.map(drop)
     }
 
     /// Deletes a pusher; there need not be one.
@@ -150,8 +161,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is a "no".
     pub async fn remove_pusher(&self, app_id: &str, pushkey: &str) -> Result<(), HomeserverError> {
-        let body = json!({"kind": null, "app_id": app_id, "pushkey": pushkey});
-        self.post::<IgnoredAny>(SET, &body).await.map(drop)
+        self.post::<IgnoredAny>(SET, &removal(app_id, pushkey)).await.map(drop)
     }
 }
 

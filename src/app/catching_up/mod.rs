@@ -1,8 +1,7 @@
-//! Catching up with signed-in accounts after pushes may have been missed, and learning what pushes leave out.
+//! Catches up with signed-in accounts when pushes may have been missed, and fetches what pushes leave out.
 //!
-//! A task of its own. The endpoint knows nothing of it: it talks to the inbox, and tells the controller what `status`
-//! and the person are to know. While all is well it waits and does nothing; without a signed-in account it does not even
-//! watch for anything.
+//! One task. It records in the inbox, and reports to the controller what `status` and the person need to know. It is idle
+//! unless something is due, and without an account that it serves it does not watch for interruptions either.
 
 mod by_hand;
 mod details;
@@ -27,7 +26,7 @@ use tokio::{
 pub(super) use self::run::Settings;
 use self::{
     by_hand::ByHand,
-    heard::{Heard, merged},
+    heard::Heard,
     known::Known,
     names::Names,
     reach::PROOF_LIFE,
@@ -46,27 +45,27 @@ use crate::{
     session::Sessions,
 };
 
-/// After a gap of this length between pushes of an account, some may have been missed.
+/// When a push arrives and the account was last caught up with this long ago, pushes may have been missed.
 const LONG_GAP: Duration = Duration::from_secs(30 * 60);
-/// After so long a push has come of what a held sync has brought, where one comes.
+/// How long after a held sync a push of the same event arrives, if pushes work.
 const PUSH_DELAY: Duration = Duration::from_secs(5);
-/// Accounts that are caught up with concurrently.
+/// Maximum number of concurrent runs.
 const AT_ONCE: usize = 4;
-/// So often it is tried in a row to take over whole what a held sync or a relay has brought.
+/// Attempts to fetch an event that a held sync or a relay has named, before it is recorded with its ids alone.
 const TRIES: u32 = 4;
 
 /// Commands to the task.
 #[derive(Debug)]
 pub(super) enum CatchUpCommand {
-    /// The accounts were read again.
+    /// The accounts have been reloaded.
     Accounts(Arc<Accounts>),
     /// The configuration has changed.
     Settings(Settings),
     /// Pushes may be missing.
     Missing(Missing),
-    /// Something of this account was read elsewhere.
+    /// Something was read elsewhere on this account.
     LookForRead(String),
-    /// The person is here: a session that has ended elsewhere is to be noticed.
+    /// The person is present: check whether sessions have ended.
     Look,
 }
 
@@ -77,7 +76,7 @@ pub(super) struct CatchingUp {
 }
 
 impl CatchingUp {
-    /// Starts the task. It catches up with every signed-in account at once.
+    /// Starts the task, which first catches up with every signed-in account.
     pub(super) fn start(
         inbox: Inbox,
         secrets: Secrets,
@@ -107,7 +106,7 @@ impl CatchingUp {
     }
 
     pub(super) fn send(&self, command: CatchUpCommand) {
-        // The task ends with the program alone.
+        // The task ends only with the program.
         drop(self.commands.send(command));
     }
 }
@@ -120,7 +119,7 @@ struct Driver {
     by_hand: ByHand,
     accounts: BTreeMap<Arc<str>, Known>,
     running: JoinSet<(Arc<str>, Outcome)>,
-    /// What the controller was told last.
+    /// The value last reported to the controller.
     is_catching_up: bool,
     interruptions: Option<Interruptions>,
 }
@@ -166,11 +165,14 @@ impl Driver {
             }
             let run = known.schedule.begin(now);
             let is_reliant = known.reach.relies_on_pushes(known.account.way_in_force());
-            let heard = (run == Run::Heard).then(|| {
-                let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
-                known.taken = taken;
+            let heard = if run == Run::Heard { known.heard.pop_front() } else { None };
+            let heard = heard.map(|(brought, taken)| {
+                known.taken = Some(taken);
+                if !known.heard.is_empty() {
+                    known.schedule.hear(now);
+                }
                 let judge = Arc::clone(&known.judge);
-                Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
+                Heard { brought, judge, is_last_try: known.not_taken + 1 >= TRIES }
             });
             let check = Check {
                 shared: Arc::clone(&self.shared),
@@ -197,7 +199,7 @@ impl Driver {
             CatchUpCommand::Accounts(accounts) => self.take_accounts(&accounts),
             CatchUpCommand::Settings(settings) => {
                 if self.settings != settings {
-                    // The pusher may have to lead elsewhere.
+                    // The pusher's URL may have changed.
                     self.settings = settings;
                     self.want_all(now);
                 }
@@ -222,7 +224,7 @@ impl Driver {
         }
     }
 
-    /// Pushes have left something out.
+    /// Pushes have arrived without content.
     fn fetch_details(&mut self) {
         let now = Instant::now();
         let with_ids_alone = self.accounts.values_mut().filter(|known| known.sign_in.event_id_only);
@@ -238,7 +240,7 @@ impl Driver {
         self.want_all(Instant::now());
     }
 
-    /// A push proves nothing any more, and what is connected may be so no more.
+    /// Earlier pushes no longer prove that pushes arrive, and connections may be dead.
     fn network_changed(&mut self) {
         self.encryption.reconnect();
         self.relays.reconnect();
@@ -249,7 +251,7 @@ impl Driver {
         self.tell_status();
     }
 
-    /// Held syncs say something.
+    /// Handles news of a held sync or a relay.
     async fn hear(&mut self, HeldNews { account: name, news }: HeldNews, now: Instant) {
         if self.by_hand.hear(&name, &news) {
             self.tell_of_refusals();
@@ -262,7 +264,7 @@ impl Driver {
                 known.refused = None;
                 let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
                 if was_lost && known.account.relay_address().is_some() {
-                    // The homeserver may have met a relay that was away, and waits before it tries again.
+                    // The homeserver may be backing off from the relay; setting the pusher again ends that.
                     known.schedule.catch_up(now);
                 }
             }
@@ -272,7 +274,7 @@ impl Driver {
                 known.reach.is_connected = Some(Err(reason));
             }
             Held::Came { brought, taken } => {
-                known.heard.push((brought, taken));
+                known.heard.push_back((brought, taken));
                 known.schedule.hear(now);
                 return;
             }
@@ -293,14 +295,14 @@ impl Driver {
         self.tell_status();
     }
 
-    /// Where a push has come since the network changed, no sync is held for messages any more.
+    /// Stops listening on an account if a push has arrived since the network changed.
     async fn look_for_push(&mut self, name: &Arc<str>) {
         let last = self.shared.inbox.last_push(Arc::clone(name)).await.ok().flatten();
         let Some(known) = self.accounts.get_mut(name) else { return };
         let did_listen = known.listens();
         known.reach.pushed_at(last);
         if known.listens() != did_listen {
-            tracing::info!(account = &**name, "pushes come: nothing is listened to any more");
+            tracing::info!(account = &**name, "pushes arrive: listening ends");
             self.encryption.listen(Arc::clone(name), known.listens());
         }
         if known.reach.relies_on_pushes(known.account.way_in_force()) {
@@ -312,7 +314,7 @@ impl Driver {
         self.accounts.values_mut().for_each(|known| known.schedule.catch_up(now));
     }
 
-    /// Takes over the signed-in ones; a session that has ended may work again.
+    /// Takes over changed accounts. A session that had ended may work again.
     fn take_accounts(&mut self, accounts: &Accounts) {
         let now = Instant::now();
         let mark = self.shared.secrets.installation_mark();
@@ -333,7 +335,7 @@ impl Driver {
             self.encryption.listen(Arc::clone(&account.name), known.listens());
             self.accounts.insert(Arc::clone(&account.name), known);
         }
-        // Removed or changed: what was under way is about what is no more.
+        // Removed or changed accounts.
         for (name, known) in before {
             if let Some(run) = known.run {
                 run.abort();
@@ -353,13 +355,12 @@ impl Driver {
         self.tell_status();
     }
 
-    /// A run has not come to its end: a fault of ours, which may not be there the next time. One that was given up is
-    /// known no more.
+    /// A run has panicked, or was aborted: then no account refers to it.
     async fn broke(&mut self, error: &JoinError) {
         let is_run = |known: &Known| known.run.as_ref().is_some_and(|handle| handle.id() == error.id());
         let name = self.accounts.iter().find_map(|(name, known)| is_run(known).then(|| Arc::clone(name)));
         let Some(name) = name else { return };
-        tracing::error!(account = &*name, "a run of catching up did not end well: {error}");
+        tracing::error!(account = &*name, "a run of catching up has failed: {error}");
         self.ended(error.id(), &name, Outcome::broken()).await;
     }
 
@@ -368,14 +369,12 @@ impl Driver {
         let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
         known.run = None;
         let is_taken = outcome.ending == Ending::Completed;
-        if known.listens() && !known.taken.is_empty() {
-            known.push_due = Some(Instant::now() + PUSH_DELAY);
-        }
-        if !known.taken.is_empty() {
+        if let Some(taken) = known.taken.take() {
+            if known.listens() {
+                known.push_due = Some(Instant::now() + PUSH_DELAY);
+            }
             known.not_taken = if is_taken { 0 } else { known.not_taken.saturating_add(1) };
-        }
-        for taken in known.taken.drain(..) {
-            // Gone where the sync was given up: it comes again.
+            // The receiver is gone if the sync was given up; the homeserver then sends it again.
             taken.send(is_taken).ok();
         }
         known.schedule.end(outcome.ending, Instant::now());
@@ -385,7 +384,7 @@ impl Driver {
         if let Some(at) = outcome.completed_at {
             known.caught_up_at = Some(at);
         }
-        // Where it has caught up, whatever for, it has told so.
+        // Every run that catches up has reported so.
         self.is_catching_up |= outcome.completed_at.is_some();
         if outcome.completed_at.is_some() || outcome.ending == Ending::SwitchedOff {
             let was_over = known.end.take().is_some();
@@ -405,20 +404,20 @@ impl Driver {
             && let Some(at) = outcome.completed_at
             && known.reach.looked(outcome.pushes, at)
         {
-            tracing::info!(account = &**name, "pushes may come no more: it listens until one does");
+            tracing::info!(account = &**name, "pushes may no longer arrive: listening until one does");
             self.encryption.listen(Arc::clone(name), known.listens());
         }
         self.tell_status();
     }
 
-    /// The person is told once of each session.
+    /// The person is notified once of the end of each session.
     async fn session_is_over(&mut self, name: &Arc<str>, end: SessionEnd) {
         let Some(known) = self.accounts.get_mut(name) else { return };
         known.is_end_forgotten = false;
         let session = known.session(&end);
         known.end = Some(end);
         let was_told = self.shared.inbox.is_logout_notified(Arc::clone(name), session.clone()).await;
-        // An inbox that cannot be used is a problem of its own, and being told twice a small one.
+        // An unusable inbox is reported elsewhere, and being notified twice is harmless.
         if !was_told.unwrap_or(false) {
             self.tell_of_ends();
             self.told_of_end(name, Some(session)).await;
@@ -431,7 +430,7 @@ impl Driver {
         }
     }
 
-    /// Tells the person which sessions are over.
+    /// Reports the sessions that have ended.
     fn tell_of_ends(&self) {
         let ends = self.accounts.values().filter_map(|known| {
             let (reason, effect) = match known.end.as_ref()? {
@@ -447,7 +446,7 @@ impl Driver {
         self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
-    /// Tells the person which connections need their help.
+    /// Reports the relays that refuse access.
     fn tell_of_refusals(&self) {
         let signed_in = self.accounts.values();
         let refusals = signed_in.filter_map(|known| Some((&*known.sign_in.user_id, known.refused.as_deref()?)));
@@ -463,7 +462,7 @@ impl Driver {
     }
 
     fn tell(&self, event: Event) {
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.shared.events.send(event));
     }
 }

@@ -24,12 +24,14 @@ const MAX_LIFE: i64 = 100 * 365 * 24 * 60 * 60;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const DEVICE_ID_CHARS: usize = 12;
 
-/// POSTs form fields to an endpoint of the authorization server.
-pub(super) async fn post_form<'f>(
+/// POSTs form fields to an endpoint of the authorization server, with our client id.
+async fn post_form(
     http: &HttpClient,
     endpoint: &str,
-    fields: impl IntoIterator<Item = (&'f str, &'f str)>,
+    client: &OAuthClient,
+    fields: &[(&str, &str)],
 ) -> Result<Answer, OAuthError> {
+    let fields = fields.iter().copied().chain([("client_id", client.client_id.as_str())]);
     accepted(endpoint, http.send(&Request::new(Method::POST, endpoint).form(fields)).await?)
 }
 
@@ -114,7 +116,7 @@ pub async fn revoke(http: &HttpClient, tokens: &Tokens) -> Result<(), OAuthError
         None => (tokens.access_token.as_str(), "access_token"),
     };
     let fields = [("token", token), ("token_type_hint", hint)];
-    post_form(http, endpoint, with_client_id(client, &fields)).await.map(drop)
+    post_form(http, endpoint, client, &fields).await.map(drop)
 }
 
 /// Asks the token endpoint for tokens.
@@ -124,16 +126,9 @@ pub(super) async fn request(
     grant: &[(&str, &str)],
 ) -> Result<Tokens, OAuthError> {
     let endpoint = &client.token_endpoint;
-    let answer: TokenAnswer = post_form(http, endpoint, with_client_id(client, grant)).await?.json();
+    let answer: TokenAnswer = post_form(http, endpoint, client, grant).await?.json();
     let tokens = answer.tokens(client, Timestamp::now());
     tokens.map_err(|missing| OAuthError::Unexpected { endpoint: endpoint.clone(), missing })
-}
-
-fn with_client_id<'f>(
-    client: &'f OAuthClient,
-    fields: &'f [(&'f str, &'f str)],
-) -> impl Iterator<Item = (&'f str, &'f str)> {
-    fields.iter().copied().chain([("client_id", client.client_id.as_str())])
 }
 
 #[derive(Default, Deserialize)]
