@@ -1,4 +1,4 @@
-//! What the syncs of an account return for, and what their answers bring (pure).
+//! What an account's syncs return for, and what their answers contain (pure).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use crate::{
     push::listed::EventRef,
 };
 
-/// Events of a room that an answer names; most rooms have one.
+/// Maximum number of a room's events in an answer.
 const EVENTS: usize = 20;
-/// Rooms whose receipts are asked for one by one; of more, all are.
+/// Maximum number of rooms in the filter of receipts; with more, receipts of all rooms are requested.
 const MAX_ROOMS: usize = 64;
 
-/// Account data that a login changes, so that a held sync answers to it.
+/// Account data that a login changes to make a held sync return.
 pub(super) const PROOF: &str = "org.pushbell.listening";
 
-/// What changes rooms but notifies nobody by the usual rules: it wakes nobody either. Where a rule of the person's wants
-/// it told, it is listed with what comes next.
+/// Event types that do not notify by default, and for which syncs do not return. If a rule of the person's own makes one
+/// notify, it is listed and recorded with the next event.
 const QUIET: [&str; 14] = [
     "m.reaction",
     "m.room.avatar",
@@ -38,28 +38,28 @@ const QUIET: [&str; 14] = [
     "im.vector.modular.widgets",
 ];
 
-/// What the syncs of an account return for, besides what is sent to the device.
+/// What an account's syncs return for, besides to-device messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Interest {
-    /// The rooms of ringing calls, where anything may end one.
+    /// The rooms of ringing calls, where any event may end one.
     pub(super) ringing: Vec<String>,
-    /// New messages; `None`: pushes bring them.
+    /// New messages; `None` if they are pushed.
     pub(super) messages: Option<Messages>,
 }
 
-/// Which messages.
+/// Which messages syncs return for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Messages {
-    /// Rooms in which nothing notifies.
+    /// Rooms that never notify.
     pub(super) muted: BTreeSet<String>,
-    /// Rooms that notify of mentions alone: the homeserver finds none in what is encrypted.
+    /// Rooms that notify of mentions alone, which the homeserver cannot see in encrypted events.
     pub(super) mentions_only: BTreeSet<String>,
-    /// Rooms with something that is unread here: who reads it elsewhere is to be noticed.
+    /// Rooms with unread notices, for which receipts are requested.
     pub(super) unread: BTreeSet<String>,
 }
 
 impl Interest {
-    /// The filter of such a sync.
+    /// The filter of such a sync, as JSON.
     pub(super) fn filter(&self) -> String {
         let nothing = json!({"not_types": ["*"]});
         let Some(Messages { muted, unread, .. }) = &self.messages else {
@@ -86,11 +86,11 @@ impl Interest {
         .to_string()
     }
 
-    /// What an answer to a sync from this token on brings that is to be in the inbox before its token is kept, if anything.
-    /// `user` is the account's own.
+    /// What has to be recorded in the inbox of the answer to a sync from token `since`, if anything. `user` is the account's
+    /// own.
     pub(super) fn brought(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Brought> {
         let messages = self.messages.as_ref()?;
-        // Who was removed, or has answered an invite elsewhere, is told by the list as well.
+        // The list also shows that the user was removed, or has answered an invite elsewhere.
         let mut brought =
             Brought { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Brought::default() };
         for (room_id, room) in &rooms.join {
@@ -127,14 +127,14 @@ impl Interest {
         (!brought.is_empty()).then_some(brought)
     }
 
-    /// Whether something is new in the room of a ringing call.
+    /// Whether the room of a ringing call has new events.
     pub(super) fn has_call_events(&self, rooms: &Rooms) -> bool {
         self.ringing.iter().filter_map(|room| rooms.join.get(room)).any(|room| !room.timeline.events.is_empty())
     }
 }
 
-/// The ids that a filter can have: of any other a homeserver refuses the whole sync, and a push may name anything.
-/// Room ids have a server name, or since room version 12 the hash of an event.
+/// The valid room ids among these. A homeserver refuses a sync with an invalid one in its filter, and a push may contain
+/// any. Room ids have a server name, or since room version 12 the hash of an event.
 fn valid<'a>(room_ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let is_valid = |id: &&str| id.strip_prefix('!').is_some_and(|id| id.contains(':') || id.len() == 43);
     room_ids.into_iter().map(String::as_str).filter(is_valid).collect()
@@ -206,7 +206,7 @@ struct EphemeralEvent {
 }
 
 impl EphemeralEvent {
-    /// Up to where this user has read, if the event is receipts: each of theirs.
+    /// The user's receipts in this event.
     fn read_by(&self, user: &str) -> Vec<WhatWasRead> {
         let content = self.content.as_object().filter(|_| self.r#type == "m.receipt");
         let theirs = content.into_iter().flatten().flat_map(|(event_id, receipts)| {
@@ -239,7 +239,7 @@ impl AccountData {
         self.events.iter().any(|event| event.r#type == "m.push_rules")
     }
 
-    /// Whether the proof of this number is there.
+    /// Whether the proof with this number is there.
     pub(super) fn has_proof(&self, number: &str) -> bool {
         self.events.iter().any(|event| event.r#type == PROOF && event.content["number"] == number)
     }

@@ -1,9 +1,8 @@
-//! The task that reads an account's encrypted messages: sole owner of its keys, which it opens when they are needed and
-//! closes when they are not.
+//! The task that reads an account's encrypted messages: sole owner of its keys, which it opens when needed and closes when
+//! idle.
 //!
-//! What the push carries is decrypted at once. If the key is not there yet, one sync after the other looks for it, never
-//! two at a time; meanwhile whatever else comes is decrypted. After a short while the popup goes up as "Encrypted message",
-//! and is replaced when the key comes.
+//! Pushed ciphertext is decrypted at once. If the key is missing, one sync after another searches for it; other notices
+//! are decrypted meanwhile. After a short time the popup is shown as "Encrypted message", and replaced when the key arrives.
 
 mod holding;
 mod notices;
@@ -39,27 +38,27 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(5);
 /// Interval of syncs while nothing is pushed.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
-/// First and longest delay after a failure.
+/// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5 * 60));
 /// Notices read at a time.
 const BATCH: usize = 64;
 
-/// What all readers use.
+/// Shared by all readers.
 pub(super) struct ReaderContext {
     pub(super) inbox: Inbox,
     pub(super) secrets: Secrets,
     pub(super) paths: Paths,
     /// `calls.missed = "derive"`
     pub(super) derive_missed_calls: AtomicBool,
-    /// Takes what is learned of the rooms of ringing calls.
+    /// Receives news of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
-    /// Takes what comes over the syncs of accounts that listen.
+    /// Receives news of held syncs.
     pub(super) held: mpsc::UnboundedSender<HeldNews>,
-    /// Takes what is reported of an account, by its name.
+    /// Receives reports, with the name of the account.
     pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
 }
 
-/// What a reader reports.
+/// A report of a reader.
 #[derive(Debug)]
 pub(super) enum Report {
     Status(EncryptionStatus),
@@ -114,12 +113,12 @@ pub(super) struct Reader {
     missing: Missing,
     to_do: ToDo,
     tries: Tries,
-    /// The rooms of ringing calls. While no key is looked for, a sync watches them.
+    /// The rooms of ringing calls, covered by a held sync.
     ringing: Vec<String>,
     listening: Listening,
-    /// What waits to be sent. Sending syncs, and so waits for the end of a search.
+    /// Events to send. Sending syncs, so it waits for the end of another sync.
     outgoing: VecDeque<Outgoing>,
-    /// The last request to verify the session, until it is told.
+    /// The last request to verify the session, until it is reported.
     asked: Option<VerificationAsk>,
     status: EncryptionStatus,
 }
@@ -131,28 +130,28 @@ struct OpenKeys {
     close_at: Option<Instant>,
 }
 
-/// What is to be done as soon as it can be.
+/// Work that is due as soon as possible.
 struct ToDo {
-    /// There may be notices that nobody has tried to decrypt.
+    /// There may be notices that were not tried yet.
     notices: bool,
-    /// Keys have come since what is missing was tried.
+    /// Keys have arrived since undecryptable notices were last tried.
     missing: bool,
-    /// What lacked its key may not any more, whatever its session.
+    /// Notices whose search has ended are to be tried again, whatever their session.
     late: bool,
-    /// Keys are looked for then, even if none is missing.
+    /// When to sync, even if no key is missing.
     upkeep_at: Instant,
 }
 
-/// When it may be tried again, after failures.
+/// The state of retries.
 struct Tries {
     at: Option<Instant>,
     backoff: Backoff,
-    /// Only the user can do something about it.
+    /// Retries do not help: only the user can fix the failure.
     are_over: bool,
 }
 
 impl ToDo {
-    /// All of it, as when it is not known what an earlier run has left.
+    /// Everything: what an earlier run has left is unknown.
     fn all() -> Self {
         Self { notices: true, missing: true, late: true, upkeep_at: Instant::now() }
     }
@@ -174,10 +173,10 @@ impl Tries {
 
     fn failed(&mut self, error: &EncryptionError, now: Instant) {
         let wait = if matches!(error, EncryptionError::Busy) {
-            // A command has the keys open, for as long as somebody looks for the recovery key.
+            // A command has the keys open.
             syncing::INTERVAL
         } else if error.is_refused() {
-            // The homeserver lacks what is asked for, or does not allow it.
+            // The homeserver does not support or allow the request.
             UPKEEP
         } else {
             self.backoff.next()
@@ -185,7 +184,7 @@ impl Tries {
         (self.at, self.are_over) = (Some(now + wait), error.is_final());
     }
 
-    /// What has failed is tried again then, and nothing else has.
+    /// A held sync has failed: only that is retried.
     fn wait(&mut self, error: &EncryptionError, now: Instant) {
         let wait = self.backoff.next();
         self.at = Some(now + error.retry_after().map_or(wait, |asked| asked.max(wait)));
@@ -279,7 +278,7 @@ impl Reader {
         [next, self.missing.held_until(), close].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     async fn step(&mut self) {
         while !self.syncing.is_under_way()
             && let Some(outgoing) = self.outgoing.pop_front()
@@ -309,7 +308,7 @@ impl Reader {
         }
     }
 
-    /// Whether a search is to look for keys. A sync that is held brings those that are sent.
+    /// Whether a search for keys is needed. A held sync returns keys that are sent, so only the backup is searched then.
     fn lacks_keys(&self) -> bool {
         if self.listening.is_on { self.missing.wants_backup() } else { !self.missing.is_empty() }
     }
@@ -318,7 +317,7 @@ impl Reader {
         self.listening.is_on || !self.ringing.is_empty()
     }
 
-    /// Begins to look for keys, and for whatever else was sent to the device.
+    /// Begins a search for keys and other to-device messages.
     async fn begin_search(&mut self, now: Instant) {
         let begun = async {
             let machine = self.machine().await?;
@@ -337,13 +336,13 @@ impl Reader {
     }
 
     fn tell_of_calls(&self, is_new: bool, watched_until: Instant) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
     async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
-        // After a mere upkeep nothing else may come for hours.
+        // Otherwise the store would stay open after an upkeep.
         self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
             Ok(backup) if std::mem::take(&mut self.to_do.late) => {
@@ -363,7 +362,7 @@ impl Reader {
         };
         match looked {
             Ok(Some(BackupState::Unknown)) => {
-                // It is asked again, and nothing else waits for that.
+                // Retried without delaying anything else.
                 self.tries.at = None;
                 self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
                 self.covered().await;
@@ -376,7 +375,7 @@ impl Reader {
         }
     }
 
-    /// Reports how the session stands, and what of it is new.
+    /// Reports the state of the session, and news of it.
     async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
         let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
@@ -393,14 +392,14 @@ impl Reader {
         let sent = self.sync_and_send(&event).await;
         self.keys.close_at = Some(Instant::now() + IDLE);
         self.listening.token_changed(None, false);
-        // Who asked may have gone.
+        // The receiver may have given up.
         drop(answer.send(sent.map_err(|error| NotSent {
             is_temporary: !error.is_final() && !error.is_refused(),
             reason: error.to_string(),
         })));
     }
 
-    /// Answers with what these events say, as far as their keys are there.
+    /// Answers with these events, decrypted if their keys are available.
     async fn decrypt_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
         match self.machine().await {
             Ok(machine) => {
@@ -415,13 +414,13 @@ impl Reader {
             }
             Err(error) => tracing::debug!(account = &*self.account, "events of a room are not read: {error}"),
         }
-        // Who asked may have gone.
+        // The receiver may have given up.
         drop(answer.send(events));
     }
 
     async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        // Who has come, gone or got another device since the last sync.
+        // Learns of changed devices since the last sync.
         let synced = if self.listening.is_on {
             let interest = self.interest(&machine.api).await?;
             held::sync(&machine, Duration::ZERO, &interest, &self.teller()).await?
@@ -435,7 +434,7 @@ impl Reader {
         machine.send_encrypted(event).await
     }
 
-    /// The keys, open.
+    /// The keys, opened if necessary.
     async fn machine(&mut self) -> Result<Machine, EncryptionError> {
         if let Some(machine) = &self.keys.machine {
             return Ok(machine.clone());
@@ -470,7 +469,7 @@ impl Reader {
     }
 
     fn report(&self, report: Report) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.context.reports.send((Arc::clone(&self.account), report)));
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// Lines of a popup: one for each thing that it tells.
+/// Maximum number of lines in a popup; each is one piece of news.
 const MAX_LINES: usize = 3;
 
 /// Handle to the task that starts and ends readers.
@@ -48,7 +48,7 @@ enum Change {
 }
 
 impl Encryption {
-    /// Starts reading for these accounts.
+    /// Starts readers for these accounts.
     pub(crate) fn start(
         inbox: Inbox,
         paths: &Paths,
@@ -73,7 +73,7 @@ impl Encryption {
         Self { commands }
     }
 
-    /// The accounts were read again.
+    /// The accounts have been reloaded.
     pub(crate) fn accounts(&self, accounts: Arc<Accounts>) {
         self.send(Change::Accounts(accounts));
     }
@@ -83,12 +83,12 @@ impl Encryption {
         self.send(Change::DeriveMissedCalls(derive_missed_calls));
     }
 
-    /// The computer has slept, or messages may be missing for another reason.
+    /// Messages may be missing, for example because the computer slept.
     pub(crate) fn upkeep(&self) {
         self.send(Change::Wake(Wake::Upkeep));
     }
 
-    /// Has the account listen for new messages over a sync that its homeserver holds open, or no longer.
+    /// Turns listening for new messages over a held sync on or off.
     pub(crate) fn listen(&self, account: Arc<str>, on: bool) {
         self.send(Change::Command(account, Command::Listen(on)));
     }
@@ -98,12 +98,12 @@ impl Encryption {
         self.send(Change::Wake(Wake::Reconnect));
     }
 
-    /// The user is there, and may have begun something in another session.
+    /// The user is present, and may have requested something in another session.
     pub(crate) fn look(&self) {
         self.send(Change::Wake(Wake::Look));
     }
 
-    /// In these rooms calls ring now, and in no others: each is with the name of its account.
+    /// Sets the rooms of ringing calls, each with the name of its account.
     pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
         self.send(Change::Ringing(rooms));
     }
@@ -111,15 +111,15 @@ impl Encryption {
     /// Sends this event of the account, encrypted.
     ///
     /// # Errors
-    /// When it was not sent, or is not known to be.
+    /// When it was not, or may not have been, sent.
     pub(crate) async fn send_event(&self, account: &str, event: OutgoingEvent) -> Result<(), NotSent> {
         let (answer, answered) = oneshot::channel();
         self.send(Change::Command(account.into(), Command::Send(Outgoing { event, answer })));
-        // Dropped where the account has no reader, or none any more.
+        // Dropped if the account has no reader.
         answered.await.unwrap_or_else(|_| Err(NotSent::without_keys()))
     }
 
-    /// These events of a room, each as what it says as far as its key is there.
+    /// Returns these events of a room, decrypted if their keys are available.
     pub(crate) async fn read_events(&self, account: &str, room_id: &str, events: Vec<RoomEvent>) -> Vec<RoomEvent> {
         if !events.iter().any(RoomEvent::is_encrypted) {
             return events;
@@ -127,12 +127,12 @@ impl Encryption {
         let (answer, answered) = oneshot::channel();
         let asked = RoomEvents { room_id: room_id.to_owned(), events: events.clone(), answer };
         self.send(Change::Command(account.into(), Command::Decrypt(asked)));
-        // Dropped where the account has no reader, or none any more.
+        // Dropped if the account has no reader.
         answered.await.unwrap_or(events)
     }
 
     fn send(&self, change: Change) {
-        // The task ends with the program alone.
+        // The task ends only with the program.
         drop(self.commands.send(change));
     }
 }
@@ -162,9 +162,9 @@ struct Tasks {
     context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
     readers: BTreeMap<Arc<str>, RunningReader>,
-    /// What the others say that are signed in: why they are not read.
+    /// Accounts that are signed in and have no reader, and why.
     unread: BTreeMap<String, EncryptionStatus>,
-    /// What each popup has told in this run, and of which account: it replaces the one before.
+    /// The lines of each popup in this run, with their accounts.
     told: BTreeMap<OwnPopup, Vec<(Arc<str>, String)>>,
 }
 
@@ -224,7 +224,7 @@ impl Tasks {
                 self.unread.insert(account.name.to_string(), status);
                 continue;
             }
-            // The keys of a copy are those of another computer, which goes on using them.
+            // The session belongs to another computer, from which these files were copied.
             if sign_in.is_anothers(&installation) {
                 continue;
             }
@@ -233,7 +233,7 @@ impl Tasks {
             let reader = reader.unwrap_or_else(|| self.begin(account, sign_in));
             self.readers.insert(Arc::clone(&account.name), reader);
         }
-        // Nobody can tell which are gone while the accounts cannot be read.
+        // While the accounts cannot be read, none counts as removed.
         if accounts.unreadable().is_none() {
             for gone in before.keys() {
                 self.context.inbox.seals().remove(gone);
@@ -250,7 +250,7 @@ impl Tasks {
 
     fn begin(&self, account: &Account, sign_in: SignIn) -> RunningReader {
         let (commands, received) = mpsc::unbounded_channel();
-        // Already its first sync looks for what came while nobody listened. Where pushes come, it is told so later.
+        // The first sync already reports what arrived meanwhile. If pushes arrive, listening is turned off later.
         let listens = matches!(account.way_in_force(), Way::Auto | Way::Listen);
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(&account.name), sign_in.clone(), listens);
         let task = tokio::spawn(reader.run(received)).abort_handle();
@@ -271,7 +271,7 @@ impl Tasks {
     fn report(&self) {
         let status = self.readers.iter().map(|(name, reader)| (name.to_string(), reader.status.clone()));
         let status = status.chain(self.unread.clone());
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(Event::Encryption(status.collect())));
     }
 }

@@ -1,5 +1,5 @@
-//! Accounts that were registered by hand and whose pushes come through a relay: how that goes (pure). Their hints are
-//! recorded where they are read, since there is no homeserver to ask.
+//! The state of accounts that were registered by hand and use a relay (pure). Their hints are recorded by the relay's
+//! reader, since there is no homeserver to ask.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,19 +10,19 @@ use crate::{
     encryption::Held,
 };
 
-/// All of them.
+/// All such accounts.
 #[derive(Default)]
 pub(super) struct ByHand(BTreeMap<Arc<str>, Relayed>);
 
 struct Relayed {
     account: Account,
     reach: Reach,
-    /// Why its relay gives nothing until the person has done something, if so.
+    /// Why the relay refuses access, if so: only the person can fix that.
     refused: Option<String>,
 }
 
 impl ByHand {
-    /// Takes over those of the accounts that are of this kind.
+    /// Takes over changed accounts.
     pub(super) fn take(&mut self, accounts: &Accounts) {
         let mut before = std::mem::take(&mut self.0);
         let is_relayed = |account: &&Account| account.sign_in.is_none() && account.way_in_force() == Way::Ntfy;
@@ -37,7 +37,7 @@ impl ByHand {
         self.0.values().map(|relayed| &relayed.account)
     }
 
-    /// What the relay's reader says of this account; whether it is one of these.
+    /// Handles news of a relay. Returns false if the account is not one of these.
     pub(super) fn hear(&mut self, account: &str, news: &Held) -> bool {
         let Some(relayed) = self.0.get_mut(account) else { return false };
         let (is_connected, refused) = match news {
@@ -50,7 +50,7 @@ impl ByHand {
         true
     }
 
-    /// Why relays give nothing, each with the account's name.
+    /// Accounts whose relay refuses access, with the reason.
     pub(super) fn refusals(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, relayed)| Some((&**name, relayed.refused.as_deref()?)))
     }

@@ -1,12 +1,12 @@
-//! One run for one account: one request at a time. Catching up:
+//! One run for one account, with one request at a time. Catching up:
 //!
 //! ```text
-//! standing -> set the pusher -> read back -> names -> one commit: notices, what was read, the mark
+//! state in the inbox -> set the pusher -> read the list -> names -> one commit: notices, what was read, the mark
 //! ```
-//! The pusher comes before reading back: what is sent from then on is pushed, and what was sent before is listed. The
-//! other order would lose what comes between.
+//! The pusher is set first: later events are pushed, earlier ones are listed. The other order would lose events in
+//! between.
 //!
-//! A pusher that the person has switched off in another client is left alone, and so is everything else.
+//! While the person has switched the pusher off in another client, nothing is changed or fetched.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,10 +34,10 @@ use crate::{
     session::{self, AskError, SessionError, Sessions},
 };
 
-/// Time limit for asking for the names of what was missed.
+/// Time limit for requesting the names of missed events.
 const NAMES_TIME: Duration = Duration::from_secs(10);
 
-/// What all runs share.
+/// Shared by all runs.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) inbox: Inbox,
@@ -45,14 +45,14 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) names: Names,
     pub(super) events: mpsc::UnboundedSender<Event>,
-    /// While it is open, what comes was held back.
+    /// While it is open, incoming events were delayed.
     pub(super) resume_window: ResumeWindow,
 }
 
-/// What of the configuration concerns catching up.
+/// The part of the configuration that concerns catching up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Settings {
-    /// `[server]`, on which the pusher's URL depends.
+    /// `[server]`, which determines the pusher's URL.
     pub(in crate::app) server: config::Server,
     /// `calls.missed = "derive"`
     pub(in crate::app) derive_missed_calls: bool,
@@ -62,13 +62,13 @@ pub(in crate::app) struct Settings {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) ending: Ending,
-    /// What `status` says of catching up, where that has changed.
+    /// New text of `catching_up` in `status`, if it has changed.
     pub(super) says: Option<String>,
     /// When catching up completed.
     pub(super) completed_at: Option<Timestamp>,
-    /// What it says of pushes.
+    /// What catching up has shown about pushes.
     pub(super) pushes: Pushes,
-    /// Why the person has to sign in again.
+    /// Why the person has to sign in again, if so.
     pub(super) session_end: Option<SessionEnd>,
 }
 
@@ -96,12 +96,12 @@ impl Outcome {
     }
 }
 
-/// Why an account can no longer be asked for.
+/// Why a session can no longer be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SessionEnd {
-    /// The homeserver has ended the session, and the pusher with it. Says why.
+    /// The homeserver has ended the session, and its pusher with it, for this reason.
     Over(String),
-    /// There is no good token for the session, which goes on. Says why.
+    /// There is no valid token for this reason; the session and its pusher still exist.
     NoToken(String),
 }
 
@@ -112,7 +112,7 @@ pub(super) enum CheckError {
     Session(#[from] SessionError),
     #[error(transparent)]
     Inbox(#[from] InboxError),
-    /// There is no address to set a pusher to.
+    /// There is no address for a pusher.
     #[error(
         "the homeserver has no pusher for this desktop any more, and none can be set: server.listen names no address that \
          it can push to; set server.public_url in pushbell.toml to one"
@@ -222,11 +222,11 @@ impl Check {
         self.catch_up(client, pusher).await
     }
 
-    /// What the newest page of the list says was read is read here. What it does not reach stays as it is.
+    /// Marks as read here what the newest page of the list shows as read. Older events are left as they are.
     async fn find_read(&self) -> Result<(), CheckError> {
         let account = &self.account.name;
-        let standing = self.shared.inbox.catch_up_state(Arc::clone(account)).await?;
-        let mut reading = Reading::new(standing, self.account.created_at, Timestamp::now());
+        let state = self.shared.inbox.catch_up_state(Arc::clone(account)).await?;
+        let mut reading = Reading::new(state, self.account.created_at, Timestamp::now());
         let list = |client: HomeserverClient| async move {
             Ok::<_, SessionError>(client.notifications(&self.sign_in.user_id, None, PAGE).await?)
         };
@@ -242,8 +242,8 @@ impl Check {
 
     async fn catch_up(&self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<Outcome, CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
-        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        self.leave_out_unlisted(client, &mut standing).await?;
+        let mut state = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        self.leave_out_unlisted(client, &mut state).await?;
         match self.account.way_in_force() {
             Way::Listen => {}
             Way::Push | Way::Ntfy => self.set_pusher(client, &kind, pusher).await?,
@@ -253,7 +253,7 @@ impl Check {
             },
         }
         let at = Timestamp::now();
-        let reading = Reading::new(standing, self.account.created_at, at);
+        let reading = Reading::new(state, self.account.created_at, at);
         let (reading, is_listed) = self.read_back(client, reading, PAGE).await?;
         if !is_listed {
             let says = "the pusher is set again; this homeserver does not list what was missed";
@@ -278,7 +278,7 @@ impl Check {
         Ok(Outcome::caught_up(says, at, missing))
     }
 
-    /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
+    /// Reads the homeserver's list, this many entries at a time. Returns false if it has no list.
     pub(super) async fn read_back(
         &self,
         client: &HomeserverClient,
@@ -294,7 +294,7 @@ impl Check {
             match client.notifications(&self.sign_in.user_id, from, entries).await {
                 Ok(page) => reading.page(page),
                 Err(error) if error.is_unrecognized() => return Ok((reading, false)),
-                // Its events are large: fewer of them fit.
+                // Large events: request fewer at a time.
                 Err(HomeserverError::Transport(TransportError { fault: TransportFault::TooLarge, .. }))
                     if entries > 1 =>
                 {
@@ -306,26 +306,26 @@ impl Check {
         Ok((reading, true))
     }
 
-    /// What only we could judge was never listed, so that nothing follows from its not being so.
+    /// Removes from the state events that the homeserver never lists, since only we evaluate push rules for them: that they
+    /// are not listed does not mean that they were read.
     pub(super) async fn leave_out_unlisted(
         &self,
         client: &HomeserverClient,
-        standing: &mut CatchUpState,
+        state: &mut CatchUpState,
     ) -> Result<(), CheckError> {
         let may_be_unlisted = |event: &UnreadEvent| event.encrypted_in.is_some();
-        if self.account.way_in_force() == Way::Push || !standing.unread.iter().any(may_be_unlisted) {
+        if self.account.way_in_force() == Way::Push || !state.unread.iter().any(may_be_unlisted) {
             return Ok(());
         }
         let rules = client.push_rules().await?;
         let is_unlisted =
             |room: &String| rules.of_room(room) == RoomNotify::Mentions && rules.pushes_encrypted(room).is_none();
-        standing.unread.retain(|event| !event.encrypted_in.as_ref().is_some_and(is_unlisted));
+        state.unread.retain(|event| !event.encrypted_in.as_ref().is_some_and(is_unlisted));
         Ok(())
     }
 
-    /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
-    /// try again waits no more. What it is called stays. Not where these files were copied from another computer: the
-    /// pusher is that computer's.
+    /// Sets the pusher again: its URL follows the configuration and the network, and the homeserver's backoff ends. Its
+    /// names are kept. If these files were copied from another computer, the pusher belongs to that one and is left alone.
     async fn set_pusher(
         &self,
         client: &HomeserverClient,
@@ -359,7 +359,7 @@ impl Check {
         Ok(client.set_pusher(&pusher).await?)
     }
 
-    /// Names what was missed, as far as there is time, and has the inbox keep it; how much of it was not known.
+    /// Adds names as far as time permits, and records everything in the inbox. Returns the number of new events.
     pub(super) async fn take_over(
         &self,
         client: &HomeserverClient,
@@ -375,7 +375,7 @@ impl Check {
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
         if heard.is_none() {
-            // What is recorded now is held back until the event after it says what it is.
+            // The controller holds these notices back until `Event::CaughtUp`.
             self.tell(Event::CatchingUp(true));
         }
         let new = self
@@ -405,7 +405,7 @@ impl Check {
     }
 
     pub(super) fn tell(&self, event: Event) {
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.shared.events.send(event));
     }
 }

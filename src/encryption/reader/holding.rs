@@ -1,4 +1,4 @@
-//! The syncs that the homeserver holds for an account: while it listens for messages, and while calls ring.
+//! The syncs that the homeserver holds open: while the account listens for messages, and while calls ring.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::encryption::{
     syncing,
 };
 
-/// Longest time that a sync watches the rooms of ringing calls alone.
+/// Timeout of a sync that only watches the rooms of ringing calls.
 const LONGEST_WATCH: Duration = Duration::from_secs(20);
 
 impl Reader {
-    /// Has the homeserver hold a sync open that returns for what is new.
+    /// Begins a held sync.
     pub(super) async fn begin_hold(&mut self, now: Instant) {
         let position = match self.listening.begin(now) {
             Some(position) => position,
@@ -53,7 +53,7 @@ impl Reader {
         self.syncing.hold(Hold { api: position.api, since: position.since, interest, teller, wait });
     }
 
-    /// Where a sync begins, by the keys' store.
+    /// Where a sync starts according to the store.
     async fn position(&mut self) -> Result<Option<Position>, EncryptionError> {
         let machine = self.machine().await?;
         self.keys.close_at = Some(Instant::now() + IDLE);
@@ -61,11 +61,11 @@ impl Reader {
         Ok(token.map(|token| self.listening.begin_at_token(Arc::clone(&machine.api), token)))
     }
 
-    /// What syncs return for now.
+    /// What syncs return for at the moment.
     pub(super) async fn interest(&mut self, api: &Api) -> Result<Interest, EncryptionError> {
         let messages = if self.listening.is_on {
             self.rules.learn(api).await?;
-            // Those that cannot be told now are missed by the next sync.
+            // If this fails, the next sync misses receipts.
             let unread = self.context.inbox.unread_rooms(Arc::clone(&self.account)).await.unwrap_or_default();
             Some(Messages { unread: unread.into_iter().collect(), ..self.rules.rooms() })
         } else {
@@ -99,7 +99,7 @@ impl Reader {
         }
     }
 
-    /// Takes in the answer to a sync that was held, unless a command has synced meanwhile.
+    /// Processes the answer to a held sync, unless a command has synced meanwhile.
     async fn take_in(&mut self, answer: SyncAnswer) -> Result<(), EncryptionError> {
         if answer.account_data.has_push_rules() {
             self.rules.ask_again();
@@ -129,18 +129,18 @@ impl Reader {
         if is_asked { self.look(None).await } else { Ok(()) }
     }
 
-    /// The homeserver holds no sync now.
+    /// A held sync has failed.
     fn hold_failed(&mut self, error: &EncryptionError, lasted: Duration) {
         self.listening.is_behind = true;
         if self.listening.patience.broke(error, lasted) {
             return;
         }
         self.tries.wait(error, Instant::now());
-        tracing::info!(account = &*self.account, "nothing is listened to now: {error}");
+        tracing::info!(account = &*self.account, "not listening now: {error}");
         self.lost(error);
     }
 
-    /// Reports that the account does not listen now, if it is to.
+    /// Reports that the account does not listen, if it should.
     pub(super) fn lost(&mut self, error: &EncryptionError) {
         let is_new = self.listening.is_new(false);
         if !self.listening.is_on || !(is_new || error.is_final()) {
@@ -151,7 +151,7 @@ impl Reader {
         teller.tell(Held::Lost(error.to_string()));
         if error.is_final() {
             self.listening.disconnect();
-            // Catching up then finds that the session has ended, and reports it.
+            // Catching up finds that the session has ended, and reports it.
             teller.tell_of_anything();
         }
     }
@@ -162,7 +162,7 @@ impl Reader {
         self.tries.at = None;
     }
 
-    /// A search has moved the store's token. What was sent up to it was told, if the search looked for that.
+    /// A search has advanced the store's token.
     pub(super) async fn covered(&mut self) {
         if let Ok(machine) = self.machine().await
             && let Ok(token) = machine.token().await
