@@ -43,13 +43,13 @@ pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const MAX_INLINE_BYTES: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{host}: {reason}")]
 pub struct TransportError {
-    /// Host and port that were asked.
+    /// Host and port of the request.
     pub host: String,
-    /// What happened.
+    /// Its kind.
     pub fault: TransportFault,
     /// A sentence; never contains a token.
     pub reason: String,
@@ -58,21 +58,21 @@ pub struct TransportError {
 /// Kind of a failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportFault {
-    /// The host's name has no address.
+    /// The host name cannot be resolved.
     Unresolved,
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
     /// No connection can be made.
     Unreachable,
-    /// The host's certificate is not one to trust.
+    /// The host's certificate is not trusted.
     Certificate(CertificateFault),
     /// The host does not speak TLS.
     NotTls,
-    /// It took longer than the deadline.
+    /// The deadline has passed.
     TimedOut,
-    /// The answer is larger than what was asked for can be.
+    /// The answer exceeds its size limit.
     TooLarge,
-    /// An encrypted address leads to an unencrypted one.
+    /// A redirect from https to http.
     Downgrade,
     /// The connection broke, or the other side does not speak HTTP.
     Broken,
@@ -95,7 +95,7 @@ pub enum CertificateFault {
     /// Issued by an unknown authority.
     #[error("its certificate is of no authority that this computer trusts")]
     UnknownIssuer,
-    /// In the words of the library.
+    /// Any other reason, in the library's words.
     #[error("its certificate cannot be trusted: {0}")]
     Other(String),
 }
@@ -107,13 +107,13 @@ pub(crate) struct Request<'a> {
     pub(crate) url: &'a str,
     /// Content type and body.
     pub(crate) content: Option<(&'static str, Bytes)>,
-    /// The virtual host, where it is not the URL's own.
+    /// The value of `Host`, if it is not the URL's own.
     pub(crate) host: Option<&'a str>,
     /// The access token.
     pub(crate) token: Option<&'a str>,
-    /// Larger answers are an error.
+    /// Size limit of the answer.
     pub(crate) max_answer_bytes: usize,
-    /// Follows redirects; else a redirect is an answer.
+    /// Whether redirects are followed; if not, they are answers.
     pub(crate) follows_redirects: bool,
 }
 
@@ -138,21 +138,21 @@ impl<'a> Request<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// Whole.
+    /// The whole body.
     pub(crate) body: Bytes,
-    /// `Retry-After`, where it is a number of seconds.
+    /// `Retry-After`, if it is a number of seconds.
     pub(crate) retry_after: Option<Duration>,
     /// `Location`
     pub(crate) location: Option<String>,
 }
 
 impl Answer {
-    /// The body as JSON of this form; the form's default where it is none.
+    /// The body, parsed as JSON; the default if it is not of this form.
     pub(crate) fn json<T: DeserializeOwned + Default>(&self) -> T {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// What `parse` makes of the body, off the thread that serves pushes if there is much of it.
+    /// Parses the body with `parse`; a large one not on the thread that serves pushes.
     pub(crate) async fn parse<T: Send + 'static>(
         self,
         parse: impl FnOnce(&[u8]) -> Option<T> + Send + 'static,
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// Sends requests. It holds the trusted certificates in memory, so it is made when needed and dropped afterwards.
+/// Sends requests. It holds the trusted certificates in memory, so it should be dropped after use.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -186,7 +186,7 @@ impl HttpClient {
         Ok(Self::with_config(system_roots()?, None, Some(connect)))
     }
 
-    /// The same, for hosts whose certificate has to be for this name, with a connect timeout.
+    /// The same with a connect timeout, for hosts whose certificate has to be valid for this name.
     pub(crate) fn for_server_name(name: ServerName<'static>, connect: Duration) -> Result<Self, TransportError> {
         Ok(Self::with_config(system_roots()?, Some(name), Some(connect)))
     }
@@ -212,7 +212,7 @@ impl HttpClient {
         Self { client, deadline: DEADLINE, allows_downgrade: false }
     }
 
-    /// The same with another deadline for each request.
+    /// The same with this deadline for each request.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -258,7 +258,7 @@ impl HttpClient {
         }
     }
 
-    /// Sends a request; the answer's body is still to come.
+    /// Sends a request, and returns when the answer's head has arrived.
     async fn begin(&self, request: &Request<'_>, url: &str) -> Result<hyper::Response<Incoming>, TransportError> {
         let broken = |reason: String| TransportError { host: host_of(url), fault: TransportFault::Broken, reason };
         let mut sent = hyper::Request::builder()
@@ -361,7 +361,7 @@ fn no_store(reason: &dyn fmt::Display) -> TransportError {
     }
 }
 
-/// The part of an error that matters to a person: the innermost known cause.
+/// The innermost known cause of an error.
 fn transport_error(host: String, error: &hyper_util::client::legacy::Error) -> TransportError {
     let mut fault = TransportFault::Broken;
     let mut reason = error.to_string();
@@ -392,8 +392,7 @@ fn transport_error(host: String, error: &hyper_util::client::legacy::Error) -> T
     TransportError { host, fault, reason }
 }
 
-/// The TLS error that an error of a connection carries. It hides that from the chain of sources, and may carry another
-/// of its kind.
+/// The TLS error inside a connection error, which may be nested and is not in its chain of sources.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     let carried = error.get_ref()?;
     carried.downcast_ref::<rustls::Error>().or_else(|| tls_error(carried.downcast_ref::<io::Error>()?))
@@ -417,8 +416,8 @@ impl From<&CertificateError> for CertificateFault {
     }
 }
 
-/// Accepts any certificate whose key the server has. Only for our own endpoint: a test push has to arrive though the
-/// certificate is for the name that others use, or has expired.
+/// Accepts any certificate whose key the server has. Only for our own endpoint: a test push has to arrive even if the
+/// certificate is for another name, or has expired.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! How to register an account's pusher with a homeserver, in words to read and a request to paste.
+//! Instructions for registering an account's pusher with a homeserver by hand.
 
 use serde_json::Value;
 use url::Url;
@@ -13,9 +13,8 @@ use crate::{
     session,
 };
 
-/// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
-/// never for a log. `public_url` is the base address that homeservers are told; `relay`: what its pushes come through
-/// instead.
+/// The values and the request that register this account's pusher. Contains the pushkey, so it must not be logged.
+/// `public_url` is the base URL for homeservers, unless the account has a relay.
 #[must_use]
 pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &str) -> String {
     let pusher = pusher(account, relay, public_url);
@@ -41,13 +40,13 @@ pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &st
     text
 }
 
-/// How to remove the pusher of a relay, which nobody else ends: it takes pushes whether somebody reads them or not.
+/// The request that removes the pusher of a relay, which accepts pushes whether they are read or not.
 #[must_use]
 pub(crate) fn removal(account: &Account, relay: &Relay) -> String {
     request(&pushers::removal(&account.app_id, &relay.pushkey()))
 }
 
-/// It may be pasted on another computer, so that it is named after the account.
+/// The pusher, named after the account, since the request may be run on another computer.
 fn pusher(account: &Account, relay: Option<&Relay>, public_url: &str) -> HttpPusher {
     let pusher = session::pusher(account, relay, public_url, "en", String::new());
     HttpPusher { device_display_name: account.name.to_string(), ..pusher }
@@ -63,7 +62,7 @@ fn request(pusher: &Value) -> String {
     )
 }
 
-/// What the user must know about an address that not every homeserver can reach.
+/// A hint about a URL that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
     let url = Url::parse(public_url).ok()?;
     match Scope::of_host(url.host_str()?)? {

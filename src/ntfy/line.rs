@@ -1,5 +1,4 @@
-//! What a line of a relay says (pure): a JSON object. A field of the wrong type counts as absent, and a line that makes no
-//! sense says nothing.
+//! A line of a relay's stream (pure): a JSON object. Fields of the wrong type count as absent.
 
 use crate::push::{
     lenient::{Object, Value},
@@ -7,23 +6,23 @@ use crate::push::{
     notify::{Device, Notification},
 };
 
-/// One line.
+/// A line.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// By the relay's clock, in seconds since the epoch; 0: it does not say.
+    /// The relay's time in seconds since the epoch; 0 if absent.
     pub(crate) time: u64,
-    /// What it says beside that it is there.
+    /// The push in it, if it is a message.
     pub(crate) hint: Option<Hint>,
-    /// It is said regularly, so that a connection is known to be alive.
+    /// A keepalive, sent at regular intervals.
     pub(crate) is_keepalive: bool,
 }
 
-/// What a push that came through a relay is good for: what is new is asked of the homeserver.
+/// What is used of a push through a relay.
 #[derive(Debug, Clone)]
 pub(crate) struct Hint {
-    /// Which event, and in which room; `None`: it has numbers alone, which change when something is read.
+    /// The event; `None` for a push of counts alone, sent when something is read.
     pub(crate) event: Option<EventRef>,
-    /// Whom it is for.
+    /// The push's devices.
     pub(crate) devices: Vec<Device>,
 }
 
@@ -37,7 +36,7 @@ impl Line {
     }
 }
 
-/// Where the body of the push is not UTF-8 it comes in another encoding, which no homeserver's is.
+/// Messages with an `encoding` are not UTF-8, and so not pushes of a homeserver.
 fn hint(object: &Object<'_>) -> Option<Hint> {
     if object.has("encoding") {
         return None;

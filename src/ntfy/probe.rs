@@ -1,4 +1,4 @@
-//! Whether an ntfy server can be a relay, and what is wrong with it: a push of our own goes through it.
+//! Checks whether an ntfy server can be used as a relay, by sending a push of our own through it.
 
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -8,26 +8,26 @@ use tokio::time::{Duration, timeout};
 use super::{Relay, RelayError, line::Line};
 use crate::http_client::{Answer, HttpClient, Request};
 
-/// Whom the probe's push is for: no account.
+/// The app id of the probe's push, which no account has.
 const APP_ID: &str = "org.pushbell.probe";
-/// How long that push may take.
+/// Time limit of that push.
 const ARRIVAL: Duration = Duration::from_secs(5);
-/// The codes of ntfy's errors.
+/// ntfy's error code for a missing `base-url`.
 const NO_BASE_URL: u32 = 50_003;
 
-/// What is wrong with a relay.
+/// A problem with a relay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{says}")]
 pub(crate) struct Trouble {
-    /// As a sentence without a full stop.
+    /// A sentence without a full stop.
     pub(crate) says: String,
     /// What to do about it.
     pub(crate) advice: String,
     /// Lines to paste.
     pub(crate) paste: Option<String>,
-    /// It works all the same, with delay.
+    /// The relay works nevertheless, with a delay.
     pub(crate) is_slow_only: bool,
-    /// Whoever reads there has to have an access token.
+    /// Reading requires an access token.
     pub(crate) wants_token: bool,
 }
 
@@ -43,10 +43,10 @@ struct PushAnswer {
     rejected: Vec<String>,
 }
 
-/// Looks whether pushes to the relay would get here.
+/// Checks whether pushes to the relay arrive here.
 ///
 /// # Errors
-/// Says why not.
+/// When they do not.
 pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), Trouble> {
     let base = relay.base();
     let get =
@@ -132,7 +132,7 @@ fn denied(relay: &Relay, reason: &str) -> Trouble {
     Trouble { paste: Some(format!("ntfy access everyone 'up*' {rights}")), ..trouble(says, advice) }
 }
 
-/// What is wrong where nothing can be read.
+/// The problem of a relay that cannot be read.
 pub(crate) fn away(relay: &Relay, error: &RelayError) -> Trouble {
     let base = relay.base();
     match error {

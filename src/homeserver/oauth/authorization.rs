@@ -18,7 +18,7 @@ use crate::{
     http_client::encode,
 };
 
-/// A sign-in in a browser on this computer.
+/// A sign-in with a browser on this computer.
 #[derive(Debug)]
 pub struct Authorization {
     client: OAuthClient,
@@ -30,10 +30,10 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// Registers us and opens the way back.
+    /// Registers a client and opens the redirect target.
     ///
     /// # Errors
-    /// When there is no way back, or the authorization server does not register us.
+    /// When either fails.
     pub async fn begin(homeserver: &HomeserverClient, metadata: &Metadata) -> Result<Self, OAuthError> {
         let listener = RedirectListener::bind().await?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl Authorization {
         })
     }
 
-    /// The address to open in a browser of this computer.
+    /// The URL to open in a browser on this computer.
     #[must_use]
     pub fn url(&self) -> String {
         let fields = [
@@ -64,16 +64,16 @@ impl Authorization {
         format!("{}{separator}{}", self.endpoint, query.join("&"))
     }
 
-    /// The port of the loopback interface that the browser comes back to.
+    /// The loopback port of the redirect target.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.listener.port()
     }
 
-    /// Waits for the browser to come back, and makes a session of what it brings. The browser shows how it ended.
+    /// Waits for the redirect and makes a session of its code. The browser shows the result.
     ///
     /// # Errors
-    /// When the time runs out, or the person or the server refuses.
+    /// When there is no redirect within `patience`, or the person or the server refuses.
     pub async fn finish(
         self,
         homeserver: &HomeserverClient,
@@ -116,7 +116,7 @@ fn code<'a>(callback: &'a Callback, endpoint: &str) -> Result<&'a str, OAuthErro
     }
 }
 
-/// What the server may know of the verifier until the code comes back (RFC 7636, section 4.2).
+/// The challenge of a verifier (RFC 7636, section 4.2).
 fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }

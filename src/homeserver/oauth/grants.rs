@@ -48,7 +48,7 @@ pub(super) async fn register(
     let endpoint = metadata.registration_endpoint.as_deref();
     let endpoint = endpoint.ok_or_else(|| OAuthError::NoRegistration { issuer: metadata.issuer.clone() })?;
     let client_id = match register_uri(client, endpoint, &redirect.uri_without_port()).await {
-        // A server that compares ports although RFC 8252 has it ignore them.
+        // This server compares ports, against RFC 8252.
         Err(error) if error.code() == Some("invalid_redirect_uri") => {
             register_uri(client, endpoint, &redirect.uri()).await?
         }
@@ -82,19 +82,18 @@ async fn register_uri(client: &HomeserverClient, endpoint: &str, redirect_uri: &
     let answer = client.http().send(&Request::new(Method::POST, endpoint).json(metadata.to_string())).await?;
     let answer: RegistrationAnswer = accepted(endpoint, answer)?.json();
     let unexpected = |missing| OAuthError::Unexpected { endpoint: endpoint.to_owned(), missing };
-    // A server may register something else than it was asked for.
+    // A server may register other values than requested.
     if answer.token_endpoint_auth_method.0.is_some_and(|method| method != "none") {
         return Err(unexpected("token_endpoint_auth_method \"none\""));
     }
     answer.client_id.text().ok_or_else(|| unexpected("client_id"))
 }
 
-/// Refreshes the tokens. The session's other data stay; so does the old refresh token where the server gives
-/// no new one. The answer has to be kept before it is used: the old tokens may be no good any more.
+/// Refreshes the tokens. If the server returns no new refresh token, the old one is kept. The new tokens have to be stored
+/// before they are used: the old ones may be invalid from now on.
 ///
 /// # Errors
-/// [`OAuthError::is_signed_out`] tells a session that is over, after which trying again is no use. With all else the
-/// old tokens stay.
+/// If [`OAuthError::is_signed_out`], the session has ended. After other errors the old tokens remain valid.
 pub async fn refresh(http: &HttpClient, tokens: &Tokens) -> Result<Tokens, OAuthError> {
     let (Some(client), Some(refresh_token)) = (&tokens.oauth, &tokens.refresh_token) else {
         return Err(OAuthError::NoRefreshToken);
@@ -104,7 +103,7 @@ pub async fn refresh(http: &HttpClient, tokens: &Tokens) -> Result<Tokens, OAuth
     Ok(Tokens { refresh_token: renewed.refresh_token.or_else(|| Some(refresh_token.clone())), ..renewed })
 }
 
-/// Ends the session: its access token and its refresh token are no good any more. A session that is over is no error.
+/// Ends the session by revoking its tokens. Succeeds if it has already ended.
 ///
 /// # Errors
 /// When the session may not have ended.
@@ -119,7 +118,7 @@ pub async fn revoke(http: &HttpClient, tokens: &Tokens) -> Result<(), OAuthError
     post_form(http, endpoint, client, &fields).await.map(drop)
 }
 
-/// Asks the token endpoint for tokens.
+/// Requests tokens from the token endpoint.
 pub(super) async fn request(
     http: &HttpClient,
     client: &OAuthClient,
@@ -167,7 +166,8 @@ pub(super) fn scope(device_id: &str) -> String {
     format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}")
 }
 
-/// Asks whose tokens they are, and names the device. A session that the homeserver does not know is ended again.
+/// Begins the session of these tokens: gets the user from the homeserver, and names the device. If the homeserver does not
+/// accept the tokens, they are revoked.
 pub(super) async fn begin_session(
     client: &HomeserverClient,
     tokens: Tokens,
@@ -190,7 +190,7 @@ pub(super) async fn begin_session(
     }
 }
 
-/// The grants have no place for a device's name. A server that takes none has named it after us.
+/// Names the device, which the grant cannot do. If the server refuses, the device has the client's name.
 async fn name_device(client: &HomeserverClient, device_id: &str, device_name: &str) {
     let path = format!("/_matrix/client/v3/devices/{}", encode(device_id));
     if let Err(error) = client.put(&path, &json!({"display_name": device_name})).await {

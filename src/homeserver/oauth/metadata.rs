@@ -1,4 +1,4 @@
-//! `GET /_matrix/client/v1/auth_metadata`: what the authorization server has and where (RFC 8414).
+//! `GET /_matrix/client/v1/auth_metadata`: the metadata of the authorization server (RFC 8414).
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -6,29 +6,29 @@ use url::Url;
 
 use crate::homeserver::{HomeserverClient, HomeserverError, client::Lenient};
 
-/// The path, and that of servers from before it was in the specification (MSC2965).
+/// The path, and its unstable predecessor (MSC2965).
 const PATHS: [&str; 2] =
     ["/_matrix/client/v1/auth_metadata", "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata"];
 
-/// A homeserver's authorization server, as far as signing in needs it. Each endpoint is an address that can be used.
+/// A homeserver's authorization server. Its endpoints are checked URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// What it calls itself: an address.
+    /// Its identifier, a URL.
     pub issuer: String,
-    /// Where the browser is sent.
+    /// Where the browser is sent to.
     pub authorization_endpoint: String,
-    /// Where codes and refresh tokens become tokens.
+    /// Where codes and refresh tokens are exchanged for tokens.
     pub token_endpoint: String,
-    /// Where clients are registered, if they can be.
+    /// Where clients are registered, if that is possible.
     pub registration_endpoint: Option<String>,
-    /// Where tokens are revoked.
+    /// Where tokens are revoked, if that is possible.
     pub revocation_endpoint: Option<String>,
 }
 
-/// Asks for the homeserver's authorization server. `None`: it has no OAuth 2.0 API.
+/// Requests the metadata of the homeserver's authorization server; `None` if it has no OAuth 2.0 API.
 ///
 /// # Errors
-/// When there is no answer, or one that cannot be used.
+/// When the request fails, or the metadata are unusable.
 pub async fn metadata(client: &HomeserverClient) -> Result<Option<Metadata>, HomeserverError> {
     for path in PATHS {
         match client.get::<MetadataAnswer>(path).await {
@@ -61,10 +61,10 @@ struct MetadataAnswer {
 }
 
 impl MetadataAnswer {
-    /// Plain http is for homeservers that are reached by it themselves.
+    /// Checks that Pushbell can use the server. `allow_http`: the homeserver itself is reached by plain http.
     fn check(self, allow_http: bool) -> Result<Metadata, &'static str> {
         let address = |text: &String| is_address(text, allow_http);
-        // What is not said is as RFC 8414 says.
+        // The defaults are those of RFC 8414.
         let lists = |list: &Lenient<Vec<String>>, word: &str, unsaid: bool| {
             list.0.as_ref().map_or(unsaid, |list| list.iter().any(|value| value == word))
         };
@@ -98,10 +98,10 @@ impl MetadataAnswer {
     }
 }
 
-/// Whether that is an address that may be asked, or opened in a browser.
+/// Whether the URL may be requested, or opened in a browser.
 fn is_address(text: &str, allow_http: bool) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    // The parser drops what is not printable.
+    // The parser drops unprintable characters.
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && url.fragment().is_none();
     let scheme = url.scheme() == "https" || url.scheme() == "http" && allow_http;
     scheme && plain && url.has_host() && url.username().is_empty() && url.password().is_none()
