@@ -207,9 +207,10 @@ impl Worker {
         let told = (call_news, held_news);
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
-        let heard = (encryption.clone(), relays, held);
+        let connections = (encryption.clone(), relays, held);
         let (accounts, to) = (server.accounts(), events.clone());
-        let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
+        let catching_up =
+            CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, connections);
         let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
         let sending =

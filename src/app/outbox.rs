@@ -104,7 +104,7 @@ impl Sender {
         Ok(next)
     }
 
-    /// Tries to send a reply. Returns whether it is finished.
+    /// Retries to send a reply. Returns whether it is finished.
     async fn send(&mut self, reply: &Reply, accounts: &Accounts) -> Result<bool, InboxError> {
         let sign_in = accounts.find(&reply.account).and_then(|account| account.sign_in.as_ref());
         let Some(sign_in) = sign_in.filter(|sign_in| sign_in.device_id == reply.device_id) else {

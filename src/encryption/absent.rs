@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{CallNews, HeldNews, NotSent, SetUp, Step};
+use super::{CallNews, ConnectionNews, NotSent, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -25,7 +25,7 @@ impl Encryption {
         _: &Accounts,
         _derive_missed_calls: bool,
         _: mpsc::UnboundedSender<Event>,
-        _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
+        _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<ConnectionNews>),
     ) -> Self {
         Self
     }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Brought, Held, HeldNews,
+    ConnectionEvent, ConnectionNews, Incoming,
     api::{Api, DEADLINE},
     error::EncryptionError,
     interest::Interest,
@@ -29,44 +29,52 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// A sync that fails sooner than this was not cut by a proxy.
 const SOONEST_CUT: Duration = Duration::from_secs(25);
 /// Time limit for recording an answer in the inbox.
-const TAKING: Duration = Duration::from_secs(120);
+const RECORDING: Duration = Duration::from_secs(120);
 
 /// Reports news of an account's syncs.
 #[derive(Clone)]
-pub(super) struct Teller {
+pub(super) struct Reporter {
     pub(super) account: Arc<str>,
     pub(super) user: String,
-    pub(super) news: mpsc::UnboundedSender<HeldNews>,
+    pub(super) news: mpsc::UnboundedSender<ConnectionNews>,
     /// Syncs have followed each other without a gap, so that what they bring is not delayed.
     pub(super) is_live: bool,
 }
 
-impl Teller {
-    pub(super) fn tell(&self, news: Held) {
+impl Reporter {
+    pub(super) fn report(&self, event: ConnectionEvent) {
         // A closed channel means that the program is ending.
-        drop(self.news.send(HeldNews { account: Arc::clone(&self.account), news }));
+        drop(self.news.send(ConnectionNews { account: Arc::clone(&self.account), event }));
     }
 
     /// Has this recorded in the inbox. Returns whether it was.
-    pub(super) async fn bring(&self, brought: Brought) -> bool {
-        let (taken, answer) = oneshot::channel();
-        self.tell(Held::Came { brought, taken });
-        matches!(timeout(TAKING, answer).await, Ok(Ok(true)))
+    pub(super) async fn record(&self, incoming: Incoming) -> bool {
+        let (recorded, answer) = oneshot::channel();
+        self.report(ConnectionEvent::Arrived { incoming, recorded });
+        matches!(timeout(RECORDING, answer).await, Ok(Ok(true)))
     }
 
     /// Reports that there may be new events, without waiting until they are recorded.
-    pub(super) fn tell_of_anything(&self) {
-        let (taken, _) = oneshot::channel();
-        self.tell(Held::Came { brought: Brought { lists_new: true, ..Brought::default() }, taken });
+    pub(super) fn report_anything(&self) {
+        let (recorded, _) = oneshot::channel();
+        self.report(ConnectionEvent::Arrived {
+            incoming: Incoming { lists_new: true, ..Incoming::default() },
+            recorded,
+        });
     }
 
     /// Has the content of an answer recorded in the inbox.
-    async fn bring_answer(&self, interest: &Interest, since: &str, answer: &SyncAnswer) -> Result<(), EncryptionError> {
-        let Some(brought) = interest.brought(&answer.rooms, since, &self.user) else { return Ok(()) };
-        if self.bring(Brought { is_live: self.is_live, ..brought }).await {
+    async fn record_answer(
+        &self,
+        interest: &Interest,
+        since: &str,
+        answer: &SyncAnswer,
+    ) -> Result<(), EncryptionError> {
+        let Some(incoming) = interest.incoming(&answer.rooms, since, &self.user) else { return Ok(()) };
+        if self.record(Incoming { is_live: self.is_live, ..incoming }).await {
             Ok(())
         } else {
-            Err(EncryptionError::NotTaken)
+            Err(EncryptionError::NotRecorded)
         }
     }
 }
@@ -76,67 +84,67 @@ pub(super) async fn sync(
     machine: &Machine,
     wait: Duration,
     interest: &Interest,
-    teller: &Teller,
+    reporter: &Reporter,
 ) -> Result<Synced, EncryptionError> {
     let since = machine.token().await?;
     // A first sync would return all rooms.
     let nothing = Interest::default();
     let asked = if since.is_some() { interest } else { &nothing };
     let answer = machine.poll(wait, &asked.filter()).await?;
-    teller.bring_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
+    reporter.record_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
     let has_call_events = asked.has_call_events(&answer.rooms);
     let synced = machine.take_in(answer).await?;
     if since.is_none() && interest.messages.is_some() {
-        teller.tell_of_anything();
+        reporter.report_anything();
     }
     Ok(Synced { has_call_events, ..synced })
 }
 
 /// A sync to hold open.
-pub(super) struct Hold {
+pub(super) struct HeldSync {
     pub(super) api: Arc<Api>,
     /// The token to start from.
     pub(super) since: String,
     pub(super) interest: Interest,
-    pub(super) teller: Teller,
+    pub(super) reporter: Reporter,
     pub(super) wait: Duration,
 }
 
 /// The end of a held sync.
-pub(super) struct Ended {
-    pub(super) how: How,
+pub(super) struct HoldEnd {
+    pub(super) result: HoldResult,
     /// How long it was held; zero if its timeout was zero.
     pub(super) lasted: Duration,
 }
 
-pub(super) enum How {
+pub(super) enum HoldResult {
     /// With an answer, which is recorded in the inbox.
     Answered(Box<SyncAnswer>),
     /// It was cancelled.
-    Told,
+    Cancelled,
     /// It failed.
     Failed(EncryptionError),
 }
 
-impl Hold {
+impl HeldSync {
     /// Runs until an answer is recorded in the inbox, the sync fails, or `end` is sent.
-    pub(super) async fn run(self, end: oneshot::Receiver<()>) -> Ended {
-        let Self { api, since, interest, teller, wait } = self;
+    pub(super) async fn run(self, end: oneshot::Receiver<()>) -> HoldEnd {
+        let Self { api, since, interest, reporter, wait } = self;
         let began = Instant::now();
         let path = sync_path(Some(&since), wait, &interest.filter());
         let answer = tokio::select! {
             answer = api.get::<SyncAnswer>(&path, "sync", wait + DEADLINE) => answer,
-            Ok(()) = end => return Ended { how: How::Told, lasted: began.elapsed() },
+            Ok(()) = end => return HoldEnd { result: HoldResult::Cancelled, lasted: began.elapsed() },
         };
         let lasted = if wait.is_zero() { Duration::ZERO } else { began.elapsed() };
-        let how = match answer {
-            Ok(answer) => match teller.bring_answer(&interest, &since, &answer).await {
-                Ok(()) => How::Answered(Box::new(answer)),
-                Err(error) => How::Failed(error),
+        let result = match answer {
+            Ok(answer) => match reporter.record_answer(&interest, &since, &answer).await {
+                Ok(()) => HoldResult::Answered(Box::new(answer)),
+                Err(error) => HoldResult::Failed(error),
             },
-            Err(error) => How::Failed(error),
+            Err(error) => HoldResult::Failed(error),
         };
-        Ended { how, lasted }
+        HoldEnd { result, lasted }
     }
 }
 
@@ -149,15 +157,15 @@ pub(super) struct Listening {
     pub(super) is_on: bool,
     /// There was a gap: the next sync has to return at once.
     pub(super) is_behind: bool,
-    pub(super) patience: Patience,
+    pub(super) hold_timeout: HoldTimeout,
     /// Earliest beginning of the next sync.
     pub(super) begin_at: Instant,
     /// Where the next sync starts, so that the store need not be opened for it.
     position: Option<Position>,
     /// Everything up to this token was reported.
-    told_up_to: Option<String>,
+    reported_up_to: Option<String>,
     /// Whether the current or last search also reports messages.
-    pub(super) search_tells: bool,
+    pub(super) search_reports: bool,
     /// The state last reported.
     is_connected: Option<bool>,
 }
@@ -179,11 +187,11 @@ impl Listening {
             is_on,
             // Only a first answer shows that the homeserver is connected.
             is_behind: is_on,
-            patience: Patience::default(),
+            hold_timeout: HoldTimeout::default(),
             begin_at: Instant::now(),
             position: None,
-            told_up_to: None,
-            search_tells: false,
+            reported_up_to: None,
+            search_reports: false,
             is_connected: None,
         }
     }
@@ -193,7 +201,7 @@ impl Listening {
         let is_new = std::mem::replace(&mut self.is_on, on) != on;
         if is_new {
             // Syncs have not reported messages meanwhile.
-            (self.told_up_to, self.is_connected, self.is_behind) = (None, None, on);
+            (self.reported_up_to, self.is_connected, self.is_behind) = (None, None, on);
         }
         is_new
     }
@@ -210,17 +218,17 @@ impl Listening {
         self.position.insert(Position { api, kept: token.clone(), since: token, counts }).clone()
     }
 
-    /// The store's token has changed. `is_told`: everything before it was reported.
-    pub(super) fn token_changed(&mut self, token: Option<&str>, is_told: bool) {
+    /// The store's token has changed. `is_reported`: everything before it was reported.
+    pub(super) fn token_changed(&mut self, token: Option<&str>, is_reported: bool) {
         self.position = None;
-        if is_told {
-            self.told_up_to = token.map(ToOwned::to_owned);
+        if is_reported {
+            self.reported_up_to = token.map(ToOwned::to_owned);
         }
     }
 
     /// Whether events before this token may not have been reported. From now on they count as reported.
     pub(super) fn lacks(&mut self, token: &str) -> bool {
-        self.told_up_to.replace(token.to_owned()).is_none_or(|told| told != token)
+        self.reported_up_to.replace(token.to_owned()).is_none_or(|told| told != token)
     }
 
     /// Where the last held sync started.
@@ -232,7 +240,7 @@ impl Listening {
     pub(super) fn disconnect(&mut self) {
         self.is_behind = true;
         // Another network may have another proxy.
-        self.patience = Patience::default();
+        self.hold_timeout = HoldTimeout::default();
         if let Some(position) = &self.position {
             position.api.disconnect();
         }
@@ -263,19 +271,19 @@ impl Listening {
 /// How long syncs are held, given what a proxy before the homeserver allows. Learned from one or two syncs that are cut;
 /// forgotten when the network changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(super) struct HoldTimeout {
     wait: Duration,
     /// The last sync broke off: cut by a proxy, or by a failing network.
     has_broken: bool,
 }
 
-impl Default for Patience {
+impl Default for HoldTimeout {
     fn default() -> Self {
         Self { wait: LONGEST, has_broken: false }
     }
 }
 
-impl Patience {
+impl HoldTimeout {
     pub(super) fn wait(&self) -> Duration {
         self.wait
     }
@@ -306,26 +314,26 @@ mod tests {
     fn a_sync_is_as_long_as_proxies_allow() {
         let cut = |status: u16| EncryptionError::of_status(status);
         let seconds = Duration::from_secs;
-        let mut patience = Patience::default();
-        assert_eq!(patience.wait(), LONGEST);
-        assert!(!patience.broke(&cut(502), seconds(1)), "it fails");
-        assert!(!patience.broke(&cut(403), seconds(60)), "it is refused");
-        assert!(patience.broke(&cut(504), seconds(120)));
-        assert_eq!(patience.wait(), seconds(110));
-        assert!(patience.broke(&cut(504), seconds(60)));
-        assert_eq!(patience.wait(), SHORTEST);
-        assert!(patience.broke(&cut(504), seconds(30)));
-        assert_eq!(patience.wait(), SHORTEST);
-        let mut patience = Patience::default();
-        assert!(patience.broke(&cut(502), seconds(100)), "the server may have been restarted");
-        assert_eq!(patience.wait(), LONGEST);
-        patience.answered(Duration::ZERO);
-        assert!(patience.broke(&cut(502), seconds(100)));
-        assert_eq!(patience.wait(), seconds(90));
-        let mut patience = Patience::default();
-        assert!(patience.broke(&cut(502), seconds(100)));
-        patience.answered(seconds(200));
-        assert!(patience.broke(&cut(502), seconds(100)), "networks fail now and then");
-        assert_eq!(patience.wait(), LONGEST);
+        let mut timeout = HoldTimeout::default();
+        assert_eq!(timeout.wait(), LONGEST);
+        assert!(!timeout.broke(&cut(502), seconds(1)), "it fails");
+        assert!(!timeout.broke(&cut(403), seconds(60)), "it is refused");
+        assert!(timeout.broke(&cut(504), seconds(120)));
+        assert_eq!(timeout.wait(), seconds(110));
+        assert!(timeout.broke(&cut(504), seconds(60)));
+        assert_eq!(timeout.wait(), SHORTEST);
+        assert!(timeout.broke(&cut(504), seconds(30)));
+        assert_eq!(timeout.wait(), SHORTEST);
+        let mut timeout = HoldTimeout::default();
+        assert!(timeout.broke(&cut(502), seconds(100)), "the server may have been restarted");
+        assert_eq!(timeout.wait(), LONGEST);
+        timeout.answered(Duration::ZERO);
+        assert!(timeout.broke(&cut(502), seconds(100)));
+        assert_eq!(timeout.wait(), seconds(90));
+        let mut timeout = HoldTimeout::default();
+        assert!(timeout.broke(&cut(502), seconds(100)));
+        timeout.answered(seconds(200));
+        assert!(timeout.broke(&cut(502), seconds(100)), "networks fail now and then");
+        assert_eq!(timeout.wait(), LONGEST);
     }
 }

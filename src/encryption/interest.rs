@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, Gap, RoomNews};
+use super::{Gap, Incoming, RoomNews};
 use crate::{
     inbox::{RoomRead, WhatWasRead},
     push::listed::EventRef,
@@ -88,25 +88,25 @@ impl Interest {
 
     /// What has to be recorded in the inbox of the answer to a sync from token `since`, if anything. `user` is the account's
     /// own.
-    pub(super) fn brought(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Brought> {
+    pub(super) fn incoming(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Incoming> {
         let messages = self.messages.as_ref()?;
         // The list also shows that the user was removed, or has answered an invite elsewhere.
-        let mut brought =
-            Brought { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Brought::default() };
+        let mut incoming =
+            Incoming { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Incoming::default() };
         for (room_id, room) in &rooms.join {
             let is_judged_here = messages.mentions_only.contains(room_id);
             let others = || room.timeline.events.iter().filter(|event| event.sender != user);
             let has_new = others().next().is_some() || room.timeline.limited;
             let count = room.unread_notifications.notification_count;
             let is_unjudged = |event: &&TimelineEvent| is_judged_here && event.r#type == "m.room.encrypted";
-            brought.unjudged.extend(others().filter(is_unjudged).map(|event| event.named(room_id)));
+            incoming.unjudged.extend(others().filter(is_unjudged).map(|event| event.named(room_id)));
             if is_judged_here && let Some(before) = room.timeline.prev_batch.clone().filter(|_| room.timeline.limited) {
-                brought.gaps.push(Gap { room_id: room_id.clone(), after: since.to_owned(), before });
+                incoming.gaps.push(Gap { room_id: room_id.clone(), after: since.to_owned(), before });
             }
             if has_new && count != Some(0) {
-                brought.lists_new = true;
+                incoming.lists_new = true;
                 let judged = others().filter(|event| !is_unjudged(event));
-                brought.rooms.push(RoomNews {
+                incoming.rooms.push(RoomNews {
                     room_id: room_id.clone(),
                     event_ids: judged.map(|event| event.event_id.clone()).collect(),
                     is_limited: room.timeline.limited,
@@ -119,12 +119,12 @@ impl Interest {
             } else {
                 room.ephemeral.events.iter().flat_map(|event| event.read_by(user)).collect()
             };
-            brought.read.extend(read.into_iter().map(|what| RoomRead { room_id: room_id.clone(), what }));
+            incoming.read.extend(read.into_iter().map(|what| RoomRead { room_id: room_id.clone(), what }));
         }
         let is_answered = |room: &&String| messages.unread.contains(*room);
         let answered = rooms.join.keys().chain(rooms.leave.keys()).filter(is_answered);
-        brought.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
-        (!brought.is_empty()).then_some(brought)
+        incoming.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
+        (!incoming.is_empty()).then_some(incoming)
     }
 
     /// Whether the room of a ringing call has new events.
@@ -258,8 +258,8 @@ mod tests {
         Interest { ringing: Vec::new(), messages: Some(messages) }
     }
 
-    fn brought(rooms: Value) -> Option<Brought> {
-        interest().brought(&serde_json::from_value(rooms).unwrap(), "s1", ME)
+    fn incoming(rooms: Value) -> Option<Incoming> {
+        interest().incoming(&serde_json::from_value(rooms).unwrap(), "s1", ME)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "each call has a literal")]
@@ -274,19 +274,19 @@ mod tests {
     #[test]
     fn what_the_homeserver_counts_is_listed_and_what_it_cannot_judge_is_judged_here() {
         let nothing = || json!({});
-        let counted = brought(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
+        let counted = incoming(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
         assert!(counted.lists_new && counted.unjudged.is_empty());
-        assert!(brought(joined("!r", "@bob:hs", Value::Null, nothing())).unwrap().lists_new, "no count: nobody knows");
-        let few = brought(joined("!few", "@bob:hs", json!(0), nothing())).unwrap();
+        assert!(incoming(joined("!r", "@bob:hs", Value::Null, nothing())).unwrap().lists_new, "no count: nobody knows");
+        let few = incoming(joined("!few", "@bob:hs", json!(0), nothing())).unwrap();
         assert_eq!((few.lists_new, few.unjudged.len()), (false, 1));
-        let own = brought(joined("!few", ME, json!(0), nothing())).unwrap();
+        let own = incoming(joined("!few", ME, json!(0), nothing())).unwrap();
         assert!(own.unjudged.is_empty());
         assert!(
             own.read.iter().all(|read| read.what == WhatWasRead::Invite),
             "it is joined, and nothing of it is read"
         );
-        assert!(brought(json!({"invite": {"!i": {}}})).unwrap().lists_new);
-        assert_eq!(brought(json!({})), None);
+        assert!(incoming(json!({"invite": {"!i": {}}})).unwrap().lists_new);
+        assert_eq!(incoming(json!({})), None);
     }
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
                 [event("$1", "@bob:hs", kinds[0]), event("$2", ME, kinds[1]), event("$3", "@bob:hs", kinds[1])];
             let timeline = json!({"events": events, "limited": true});
             let room = json!({"join": {room: {"timeline": timeline, "unread_notifications": counts}}});
-            let mut rooms = brought(room).unwrap_or_default().rooms;
+            let mut rooms = incoming(room).unwrap_or_default().rooms;
             assert!(rooms.iter().all(|room| room.is_limited));
             rooms.pop().map(|news| (news.event_ids.join(" "), news.unread, news.highlights))
         };
@@ -309,7 +309,7 @@ mod tests {
             let timeline = json!({"events": [], "limited": true, "prev_batch": "p"});
             let rooms =
                 json!({"join": {room: {"timeline": timeline, "unread_notifications": {"notification_count": 0}}}});
-            brought(rooms).unwrap_or_default().gaps
+            incoming(rooms).unwrap_or_default().gaps
         };
         let gap = Gap { room_id: "!few".to_owned(), after: "s1".to_owned(), before: "p".to_owned() };
         assert_eq!((left_out("!r"), left_out("!few")), (vec![], vec![gap]));
@@ -320,8 +320,8 @@ mod tests {
     #[test]
     fn receipts_of_mine_and_counts_of_zero_are_reading() {
         let read = |room: &str, count: u64, receipts: Value| {
-            let brought = brought(joined(room, ME, json!(count), receipts)).unwrap_or_default();
-            let read = brought.read.into_iter().map(|read| read.what);
+            let incoming = incoming(joined(room, ME, json!(count), receipts)).unwrap_or_default();
+            let read = incoming.read.into_iter().map(|read| read.what);
             read.filter(|what| *what != WhatWasRead::Invite).collect::<Vec<_>>()
         };
         let of = |thread: &str| WhatWasRead::UpTo { event_id: "$7".to_owned(), thread: Some(thread.to_owned()) };

@@ -23,7 +23,7 @@
 //! | `emoji` | verifies it by comparing emoji with another session |
 //! | `backup` | the account's key backup, if the user wants it to be read |
 //! | `gossip` | requests the backup's key from another session |
-//! | `standing` | the state of session and backup, and the news that the user gets of it |
+//! | `session_state` | the state of session and backup, and the news that the user gets of it |
 //! | `store` | the place, the lock and the key of an account's key store |
 //! | `api` | requests of a session, with token renewal |
 //!
@@ -61,7 +61,7 @@ mod rules;
 #[cfg(feature = "encryption")]
 mod send;
 #[cfg(feature = "encryption")]
-mod standing;
+mod session_state;
 #[cfg(feature = "encryption")]
 mod store;
 #[cfg(feature = "encryption")]
@@ -105,15 +105,15 @@ pub(crate) struct CallNews {
 
 /// News of an account's held sync or relay.
 #[derive(Debug)]
-pub(crate) struct HeldNews {
+pub(crate) struct ConnectionNews {
     /// Name of the account.
     pub(crate) account: Arc<str>,
-    pub(crate) news: Held,
+    pub(crate) event: ConnectionEvent,
 }
 
 /// An event of a held sync or a relay.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) enum ConnectionEvent {
     /// It is connected: new events arrive at once.
     Connected,
     /// It is not connected, for this reason, and is retried.
@@ -121,12 +121,12 @@ pub(crate) enum Held {
     /// It refuses access, for this reason; only the person can fix that.
     Refused(String),
     /// Something has arrived. It arrives again unless `recorded` reports that it is in the inbox.
-    Came { brought: Brought, taken: oneshot::Sender<bool> },
+    Arrived { incoming: Incoming, recorded: oneshot::Sender<bool> },
 }
 
 /// What has arrived over a held sync or a relay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Brought {
+pub(crate) struct Incoming {
     /// The homeserver's list may have new events.
     pub(crate) lists_new: bool,
     /// Unread events may have been read elsewhere, which the list shows.
@@ -145,7 +145,7 @@ pub(crate) struct Brought {
     pub(crate) read: Vec<RoomRead>,
 }
 
-impl Brought {
+impl Incoming {
     #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
     fn is_empty(&self) -> bool {
         !self.lists_new && self.unjudged.is_empty() && self.gaps.is_empty() && self.read.is_empty()

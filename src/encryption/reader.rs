@@ -19,14 +19,14 @@ use tokio::{
 };
 
 use super::{
-    CallNews, HeldNews, NotSent,
+    CallNews, ConnectionNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
     held::{self, Listening},
     machine::{Encrypted, Machine, VerificationAsk},
     missing::Missing,
     rules::Rules,
-    standing::{self, News},
+    session_state::{self, News},
     syncing::{self, Progress, Syncing},
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(super) struct ReaderContext {
     /// Receives news of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
     /// Receives news of held syncs.
-    pub(super) held: mpsc::UnboundedSender<HeldNews>,
+    pub(super) held: mpsc::UnboundedSender<ConnectionNews>,
     /// Receives reports, with the name of the account.
     pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
 }
@@ -111,8 +111,8 @@ pub(super) struct Reader {
     rules: Rules,
     syncing: Syncing,
     missing: Missing,
-    to_do: ToDo,
-    tries: Tries,
+    pending: Pending,
+    retries: Retries,
     /// The rooms of ringing calls, covered by a held sync.
     ringing: Vec<String>,
     listening: Listening,
@@ -131,7 +131,7 @@ struct OpenKeys {
 }
 
 /// Work that is due as soon as possible.
-struct ToDo {
+struct Pending {
     /// There may be notices that were not tried yet.
     notices: bool,
     /// Keys have arrived since undecryptable notices were last tried.
@@ -143,27 +143,27 @@ struct ToDo {
 }
 
 /// The state of retries.
-struct Tries {
+struct Retries {
     at: Option<Instant>,
     backoff: Backoff,
     /// Retries do not help: only the user can fix the failure.
-    are_over: bool,
+    are_useless: bool,
 }
 
-impl ToDo {
+impl Pending {
     /// Everything: what an earlier run has left is unknown.
     fn all() -> Self {
         Self { notices: true, missing: true, late: true, upkeep_at: Instant::now() }
     }
 }
 
-impl Tries {
+impl Retries {
     fn new() -> Self {
-        Self { at: None, backoff: Backoff::new(RETRY.0, RETRY.1), are_over: false }
+        Self { at: None, backoff: Backoff::new(RETRY.0, RETRY.1), are_useless: false }
     }
 
     fn may_begin(&self, now: Instant) -> bool {
-        !self.are_over && self.at.is_none_or(|at| at <= now)
+        !self.are_useless && self.at.is_none_or(|at| at <= now)
     }
 
     fn succeeded(&mut self) {
@@ -181,7 +181,7 @@ impl Tries {
         } else {
             self.backoff.next()
         };
-        (self.at, self.are_over) = (Some(now + wait), error.is_final());
+        (self.at, self.are_useless) = (Some(now + wait), error.is_final());
     }
 
     /// A held sync has failed: only that is retried.
@@ -201,8 +201,8 @@ impl Reader {
             rules: Rules::default(),
             syncing: Syncing::new(),
             missing: Missing::default(),
-            to_do: ToDo::all(),
-            tries: Tries::new(),
+            pending: Pending::all(),
+            retries: Retries::new(),
             ringing: Vec::new(),
             listening: Listening::new(listens),
             outgoing: VecDeque::new(),
@@ -233,17 +233,17 @@ impl Reader {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Wake(Wake::Notices) => self.to_do.notices = true,
+            Command::Wake(Wake::Notices) => self.pending.notices = true,
             Command::Wake(Wake::Upkeep) => {
                 self.rules.ask_again();
-                (self.to_do.notices, self.to_do.late) = (true, true);
-                self.to_do.upkeep_at = Instant::now();
-                (self.tries.at, self.tries.are_over) = (None, false);
+                (self.pending.notices, self.pending.late) = (true, true);
+                self.pending.upkeep_at = Instant::now();
+                (self.retries.at, self.retries.are_useless) = (None, false);
             }
             Command::Wake(Wake::Look) => {
                 // Verified sessions get no requests. A retry may succeed: the keyring may have been unlocked.
-                if self.status.verified == Some(false) || self.tries.at.is_some() {
-                    (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
+                if self.status.verified == Some(false) || self.retries.at.is_some() {
+                    (self.pending.upkeep_at, self.retries.at) = (Instant::now(), None);
                 }
             }
             Command::Wake(Wake::Reconnect) => self.reconnect(),
@@ -269,11 +269,11 @@ impl Reader {
     /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
         let search = self.syncing.next_at();
-        let search = if self.lacks_keys() { search } else { search.max(self.to_do.upkeep_at) };
+        let search = if self.lacks_keys() { search } else { search.max(self.pending.upkeep_at) };
         let hold = self.is_to_hold().then_some(self.listening.begin_at);
         let next = hold.map_or(search, |hold| hold.min(search));
-        let next = Some(next).filter(|_| !self.syncing.is_under_way() && !self.tries.are_over);
-        let next = next.map(|at| self.tries.at.map_or(at, |retry| at.max(retry)));
+        let next = Some(next).filter(|_| !self.syncing.is_under_way() && !self.retries.are_useless);
+        let next = next.map(|at| self.retries.at.map_or(at, |retry| at.max(retry)));
         let close = self.keys.close_at.filter(|_| !self.syncing.uses_keys() && self.keys.machine.is_some());
         [next, self.missing.held_until(), close].into_iter().flatten().min()
     }
@@ -287,14 +287,14 @@ impl Reader {
         }
         let now = Instant::now();
         let is_held_too_long = self.missing.held_until().is_some_and(|until| until <= now);
-        if (std::mem::take(&mut self.to_do.notices) || is_held_too_long)
+        if (std::mem::take(&mut self.pending.notices) || is_held_too_long)
             && let Err(error) = self.read_notices().await
         {
             self.failed(&error);
         }
         self.missing.expire(now);
-        let is_wanted = self.lacks_keys() || self.to_do.upkeep_at <= now;
-        let may_try = !self.syncing.is_under_way() && self.tries.may_begin(Instant::now());
+        let is_wanted = self.lacks_keys() || self.pending.upkeep_at <= now;
+        let may_try = !self.syncing.is_under_way() && self.retries.may_begin(Instant::now());
         if is_wanted && self.syncing.may_search(now) {
             self.syncing.end_hold();
         }
@@ -326,10 +326,10 @@ impl Reader {
         };
         match begun.await {
             Ok((machine, interest)) => {
-                self.to_do.upkeep_at = now + UPKEEP;
+                self.pending.upkeep_at = now + UPKEEP;
                 let patience = if self.listening.is_on { Duration::ZERO } else { self.missing.patience(now) };
-                self.listening.search_tells = interest.messages.is_some();
-                self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.teller()));
+                self.listening.search_reports = interest.messages.is_some();
+                self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.reporter()));
             }
             Err(error) => self.failed(&error),
         }
@@ -341,16 +341,16 @@ impl Reader {
     }
 
     async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
-        (self.to_do.notices, self.to_do.missing) = (true, true);
+        (self.pending.notices, self.pending.missing) = (true, true);
         // Otherwise the store would stay open after an upkeep.
         self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(backup) if std::mem::take(&mut self.to_do.late) => {
-                self.tries.at = None;
+            Ok(backup) if std::mem::take(&mut self.pending.late) => {
+                self.retries.at = None;
                 let read = self.read_late(|_| true).await;
                 if backup == Some(BackupState::Current) && self.missing.has_wanted() {
                     // The backup may have the keys.
-                    self.to_do.upkeep_at = Instant::now();
+                    self.pending.upkeep_at = Instant::now();
                 }
                 read.map(|()| backup)
             }
@@ -363,12 +363,12 @@ impl Reader {
         match looked {
             Ok(Some(BackupState::Unknown)) => {
                 // Retried without delaying anything else.
-                self.tries.at = None;
-                self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
+                self.retries.at = None;
+                self.pending.upkeep_at = Instant::now() + self.retries.backoff.next();
                 self.covered().await;
             }
             Ok(_) => {
-                self.tries.succeeded();
+                self.retries.succeeded();
                 self.covered().await;
             }
             Err(error) => self.failed(&error),
@@ -378,9 +378,9 @@ impl Reader {
     /// Reports the state of the session, and news of it.
     async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
+        let (state, news) = session_state::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
         self.asked = None;
-        self.report_status(standing.describe(&self.account));
+        self.report_status(state.describe(&self.account));
         for news in news {
             self.report(Report::News(news));
         }
@@ -423,12 +423,12 @@ impl Reader {
         // Learns of changed devices since the last sync.
         let synced = if self.listening.is_on {
             let interest = self.interest(&machine.api).await?;
-            held::sync(&machine, Duration::ZERO, &interest, &self.teller()).await?
+            held::sync(&machine, Duration::ZERO, &interest, &self.reporter()).await?
         } else {
             machine.sync(Duration::ZERO).await?
         };
         if synced.request.is_some() {
-            self.to_do.upkeep_at = Instant::now();
+            self.pending.upkeep_at = Instant::now();
         }
         self.keys_came(synced).await;
         machine.send_encrypted(event).await
@@ -447,8 +447,8 @@ impl Reader {
 
     fn failed(&mut self, error: &EncryptionError) {
         let now = Instant::now();
-        self.tries.failed(error, now);
-        (self.to_do.late, self.to_do.upkeep_at) = (true, now);
+        self.retries.failed(error, now);
+        (self.pending.late, self.pending.upkeep_at) = (true, now);
         if !self.ringing.is_empty() {
             self.tell_of_calls(true, now);
         }

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     backup::{self, BackupState},
     error::EncryptionError,
-    held::{self, Hold, Teller},
+    held::{self, HeldSync, Reporter},
     interest::Interest,
     machine::{Machine, Synced},
 };
@@ -33,7 +33,7 @@ pub(super) enum Progress {
     /// The search has ended.
     Searched(Searched),
     /// The held sync has ended.
-    Held(held::Ended),
+    Held(held::HoldEnd),
 }
 
 /// The current search for keys or held sync, if any.
@@ -75,7 +75,7 @@ impl Syncing {
         machine: Machine,
         patience: Duration,
         wanted: BTreeSet<backup::Session>,
-        whose: (Interest, Teller),
+        whose: (Interest, Reporter),
     ) {
         self.next_at = Instant::now() + INTERVAL;
         let search = search(machine, patience.min(LONGEST_SYNC), wanted, whose, self.found.0.clone());
@@ -83,7 +83,7 @@ impl Syncing {
     }
 
     /// Begins a held sync.
-    pub(super) fn hold(&mut self, hold: Hold) {
+    pub(super) fn hold(&mut self, hold: HeldSync) {
         let (end, ended) = oneshot::channel();
         self.hold = Some(end);
         self.task = Some(tokio::spawn(async move { Progress::Held(hold.run(ended).await) }));
@@ -131,7 +131,7 @@ async fn search(
     machine: Machine,
     patience: Duration,
     mut wanted: BTreeSet<backup::Session>,
-    (interest, teller): (Interest, Teller),
+    (interest, reporter): (Interest, Reporter),
     found: mpsc::UnboundedSender<Synced>,
 ) -> Searched {
     // Others need our keys before they can send theirs.
@@ -139,7 +139,7 @@ async fn search(
     let mut asks_backup = !wanted.is_empty() && backup::version(&machine).await?.is_some();
     let mut timeout = if asks_backup { Duration::ZERO } else { patience };
     for _ in 0..MAX_SYNCS {
-        let synced = held::sync(&machine, timeout, &interest, &teller).await?;
+        let synced = held::sync(&machine, timeout, &interest, &reporter).await?;
         timeout = Duration::ZERO;
         if synced.messages > 0 || synced.has_call_events || synced.has_new_rules {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));

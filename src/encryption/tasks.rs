@@ -11,9 +11,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallNews, HeldNews, NotSent, not_read,
+    CallNews, ConnectionNews, NotSent, not_read,
     reader::{Command, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
-    standing::News,
+    session_state::News,
 };
 use crate::{
     accounts::{Account, Accounts, SignIn, Way},
@@ -55,7 +55,7 @@ impl Encryption {
         accounts: &Accounts,
         derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
-        (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
+        (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<ConnectionNews>),
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();

@@ -7,7 +7,7 @@ use super::reach::Reach;
 use crate::{
     accounts::{Account, Accounts, Way},
     control::SignInStatus,
-    encryption::Held,
+    encryption::ConnectionEvent,
 };
 
 /// All such accounts.
@@ -38,13 +38,13 @@ impl ByHand {
     }
 
     /// Handles news of a relay. Returns false if the account is not one of these.
-    pub(super) fn hear(&mut self, account: &str, news: &Held) -> bool {
+    pub(super) fn connection_event(&mut self, account: &str, event: &ConnectionEvent) -> bool {
         let Some(relayed) = self.0.get_mut(account) else { return false };
-        let (is_connected, refused) = match news {
-            Held::Connected => (Ok(()), None),
-            Held::Lost(reason) => (Err(reason.clone()), relayed.refused.take()),
-            Held::Refused(reason) => (Err(reason.clone()), Some(reason.clone())),
-            Held::Came { .. } => return true,
+        let (is_connected, refused) = match event {
+            ConnectionEvent::Connected => (Ok(()), None),
+            ConnectionEvent::Lost(reason) => (Err(reason.clone()), relayed.refused.take()),
+            ConnectionEvent::Refused(reason) => (Err(reason.clone()), Some(reason.clone())),
+            ConnectionEvent::Arrived { .. } => return true,
         };
         (relayed.reach.is_connected, relayed.refused) = (Some(is_connected), refused);
         true

@@ -33,7 +33,7 @@ pub(super) struct Reading {
     /// Entries are needed back to here, for their read state.
     look_back_to: i64,
     mark: i64,
-    standing: CatchUpState,
+    state: CatchUpState,
     entries: Vec<Listed>,
     pages: usize,
     text: usize,
@@ -70,17 +70,17 @@ pub(super) struct Found {
 
 impl Reading {
     /// Events from before `signed_in_at` do not become notices.
-    pub(super) fn new(standing: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        let mark = standing.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
+    pub(super) fn new(state: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        let mark = state.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
         let floor = minus(mark, OVERLAP).max(signed_in_at);
         let listed_since = minus(now, LISTED_FOR);
-        let oldest_unread = standing.unread.iter().map(|event| event.received_at).filter(|at| *at > listed_since).min();
+        let oldest_unread = state.unread.iter().map(|event| event.received_at).filter(|at| *at > listed_since).min();
         let look_back_to = oldest_unread.map_or(floor, |at| minus(at, CLOCKS_APART).min(floor));
         Self {
             floor: floor.as_millisecond(),
             look_back_to: look_back_to.as_millisecond(),
             mark: mark.as_millisecond(),
-            standing,
+            state,
             entries: Vec::new(),
             pages: 0,
             text: 0,
@@ -92,9 +92,9 @@ impl Reading {
     }
 
     /// The same, without looking for what was read.
-    pub(super) fn of_new(standing: &CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        let standing = CatchUpState { mark: standing.mark, completed_at: standing.completed_at, unread: Vec::new() };
-        Self::new(standing, signed_in_at, now)
+    pub(super) fn of_new(state: &CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        let state = CatchUpState { mark: state.mark, completed_at: state.completed_at, unread: Vec::new() };
+        Self::new(state, signed_in_at, now)
     }
 
     /// Whether nothing at all is listed.
@@ -152,7 +152,7 @@ impl Reading {
             let is_forgotten = forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR);
             listed.get(&*event.event_id).copied().unwrap_or(is_forgotten)
         };
-        let unread = self.standing.unread.iter();
+        let unread = self.state.unread.iter();
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
         let listed_unread = self.entries.iter().filter(|entry| !entry.read).filter_map(|entry| {
             let Notification { event_id, room_id, .. } = &entry.notification;

@@ -14,17 +14,17 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
-    heard::Heard,
     names::Names,
     reach::Pushes,
     reading::{Found, NextPage, PAGE, Reading},
+    record::Recording,
     schedule::{Ending, Run},
 };
 use crate::{
     accounts::{Account, SignIn, Way},
     config,
     controller::Event,
-    encryption::Brought,
+    encryption::Incoming,
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CatchUpState, CaughtUp, Inbox, InboxError, UnreadEvent},
@@ -152,8 +152,8 @@ pub(super) struct Check {
     pub(super) settings: Settings,
     /// A look also catches up.
     pub(super) is_thorough: bool,
-    /// For [`Run::Heard`].
-    pub(super) heard: Option<Heard>,
+    /// For [`Run::Record`].
+    pub(super) recording: Option<Recording>,
 }
 
 impl Check {
@@ -171,7 +171,7 @@ impl Check {
             Run::CatchUp => "catching up failed",
             Run::Details => "details are not known yet",
             Run::Read => "it is not known yet what was read elsewhere",
-            Run::Heard => "what has come is not recorded yet",
+            Run::Record => "what has come is not recorded yet",
             Run::Look => "the state of the session is not known now",
         };
         tracing::info!(account = &*self.account.name, "{what}: {error}");
@@ -189,8 +189,8 @@ impl Check {
                 self.find_read().await?;
                 return Ok(Ending::Completed.into());
             }
-            Run::Heard => {
-                let take = |client| async move { self.take_heard(&client).await };
+            Run::Record => {
+                let take = |client| async move { self.record_incoming(&client).await };
                 self.shared.sessions.ask(&self.sign_in, DEADLINE, take).await?;
                 return Ok(Ending::Completed.into());
             }
@@ -366,7 +366,7 @@ impl Check {
         kind: &HomeserverKind,
         found: Found,
         at: Timestamp,
-        heard: Option<&Brought>,
+        incoming: Option<&Incoming>,
     ) -> Result<usize, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
@@ -374,7 +374,7 @@ impl Check {
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await?;
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
-        if heard.is_none() {
+        if incoming.is_none() {
             // The controller holds these notices back until `Event::CaughtUp`.
             self.tell(Event::CatchingUp(true));
         }
@@ -388,17 +388,17 @@ impl Check {
                 counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,
                 decrypts: self.sign_in.reads_encrypted(),
-                is_live: heard.is_some_and(|heard| heard.is_live) && !self.shared.resume_window.is_open(),
+                is_live: incoming.is_some_and(|incoming| incoming.is_live) && !self.shared.resume_window.is_open(),
                 missed,
                 read,
-                read_rooms: heard.map(|heard| heard.read.clone()).unwrap_or_default(),
+                read_rooms: incoming.map(|incoming| incoming.read.clone()).unwrap_or_default(),
                 listed_unread,
                 is_all,
                 mark,
                 at,
             })
             .await?;
-        if new > 0 && (!is_whole || heard.is_none_or(|heard| !heard.is_live)) {
+        if new > 0 && (!is_whole || incoming.is_none_or(|incoming| !incoming.is_live)) {
             self.tell(Event::CaughtUp(is_whole));
         }
         Ok(new)

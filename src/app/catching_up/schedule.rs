@@ -43,7 +43,7 @@ pub(super) struct Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Run {
     /// Records what a held sync or a relay has brought: its reader waits for that.
-    Heard,
+    Record,
     /// Catches up: before fetching details, so that the events concerned are known to be unread.
     CatchUp,
     /// Fetches what pushes have left out.
@@ -58,7 +58,7 @@ impl Run {
     /// Minimum interval between the beginnings of two such runs.
     fn min_interval(self) -> Duration {
         match self {
-            Self::Heard | Self::Details => Duration::ZERO,
+            Self::Record | Self::Details => Duration::ZERO,
             Self::CatchUp => MIN_INTERVAL,
             Self::Read => MIN_READ_INTERVAL,
             Self::Look => MIN_LOOK_INTERVAL,
@@ -125,8 +125,8 @@ impl Schedule {
     }
 
     /// A held sync or a relay has brought something.
-    pub(super) fn hear(&mut self, now: Instant) {
-        self.want(Run::Heard, now);
+    pub(super) fn record(&mut self, now: Instant) {
+        self.want(Run::Record, now);
         // The homeserver answers again, and the reader has a backoff of its own.
         self.bring_forward(Duration::ZERO, now);
     }
@@ -213,8 +213,8 @@ impl Schedule {
                 }
             }
             Ending::TryAgain(retry_after) => {
-                // What was heard comes again.
-                if run != Run::Heard {
+                // What has arrived arrives again.
+                if run != Run::Record {
                     self.wanted.insert(run, now);
                 }
                 if run == Run::CatchUp {
@@ -296,15 +296,15 @@ mod tests {
         complete(&mut schedule, start);
         for second in 1..5 {
             let now = start + second * SECOND;
-            schedule.hear(now);
+            schedule.record(now);
             schedule.catch_up(now);
             assert!(schedule.due() <= Some(now));
-            assert_eq!(schedule.begin(now), Run::Heard);
-            schedule.hear(now);
+            assert_eq!(schedule.begin(now), Run::Record);
+            schedule.record(now);
             assert_eq!(schedule.due(), None, "one at a time");
             schedule.end(Ending::Completed, now);
             assert!(schedule.due() <= Some(now));
-            assert_eq!(schedule.begin(now), Run::Heard, "it came meanwhile");
+            assert_eq!(schedule.begin(now), Run::Record, "it came meanwhile");
             schedule.end(Ending::Completed, now);
         }
         assert_eq!(schedule.begin(start + 5 * SECOND), Run::Details);

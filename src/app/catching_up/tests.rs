@@ -44,8 +44,8 @@ fn missed(found: &Found) -> Vec<&str> {
 
 #[test]
 fn it_reads_back_to_the_mark_and_a_little_further() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     assert_eq!(*reading.next_page(), NextPage::First);
     reading.page(page([listed("$4", 4000), listed("$3", 1001)], Some("a")));
     assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()));
@@ -58,8 +58,8 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 
 #[test]
 fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
     assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()), "what is new comes last");
     reading.page(page([listed("$1", 2000), listed("$2", 3000)], Some("b")));
@@ -131,12 +131,12 @@ fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_wha
     let check = |forgets_read: bool, next: Option<&str>, expected: &[&str]| {
         let events = [unread("$read", 200_000), unread("$unread", 200_000), unread("$gone", 200_000)];
         let older = [unread("$uncovered", 190_000), unread("$long ago", 200_000 - day)];
-        let standing = CatchUpState {
+        let state = CatchUpState {
             mark: Some(at(199_990)),
             completed_at: None,
             unread: events.into_iter().chain(older).collect(),
         };
-        let mut reading = Reading::new(standing, at(0), at(200_100));
+        let mut reading = Reading::new(state, at(0), at(200_100));
         reading.page(page([Listed { read: true, ..listed("$read", 199_999) }, listed("$unread", 199_000)], next));
         assert_eq!(*reading.next_page() != NextPage::None, next.is_some(), "it looks at what is unread here");
         if next.is_some() {
@@ -224,9 +224,9 @@ impl World {
     async fn step(&mut self) {
         self.at = match std::mem::replace(&mut self.at, At::Nowhere) {
             At::Nowhere => At::CatchUpState(self.inbox.catch_up_state("home".into()).await.unwrap()),
-            At::CatchUpState(standing) => {
+            At::CatchUpState(state) => {
                 self.pushes = true;
-                At::Reading(Reading::new(standing, at(0), self.now()))
+                At::Reading(Reading::new(state, at(0), self.now()))
             }
             At::Reading(mut reading) => {
                 // A token is the number of the event that the page ends before, as on Synapse.
@@ -312,21 +312,21 @@ proptest! {
 
 #[test]
 fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     let years = 10 * 365 * 24 * 3600;
     reading.page(page([listed("$future", years), listed("$1", 4000)], None));
     let mark = reading.finish(false, at(5000)).mark;
-    let standing = CatchUpState { mark: Some(mark), ..CatchUpState::default() };
-    let mut again = Reading::new(standing, at(0), at(9000));
+    let state = CatchUpState { mark: Some(mark), ..CatchUpState::default() };
+    let mut again = Reading::new(state, at(0), at(9000));
     again.page(page([listed("$future", years), listed("$2", 8000), listed("$1", 4000)], None));
     assert!(missed(&again.finish(false, at(9000))).contains(&"$2"));
 }
 
 #[test]
 fn clocks_that_are_no_times_are_survived() {
-    let standing = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, Timestamp::MIN, Timestamp::MIN);
+    let state = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, Timestamp::MIN, Timestamp::MIN);
     reading
         .page(page([Listed { ts: Some(i64::MAX), ..listed("$1", 0) }, Listed { ts: None, ..listed("$2", 0) }], None));
     let found = reading.finish(true, Timestamp::MAX);

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::{IDLE, Reader};
 use crate::encryption::{
-    Held,
+    ConnectionEvent,
     api::Api,
     error::EncryptionError,
-    held::{self, Hold, How, Position, Teller},
+    held::{self, HeldSync, HoldResult, Position, Reporter},
     interest::{Interest, Messages},
     machine::SyncAnswer,
     syncing,
@@ -26,31 +26,31 @@ impl Reader {
             None => match self.position().await {
                 Ok(Some(position)) => position,
                 // The first sync is a search.
-                Ok(None) => return self.to_do.upkeep_at = now,
+                Ok(None) => return self.pending.upkeep_at = now,
                 Err(error) => return self.failed(&error),
             },
         };
-        let teller = self.teller();
+        let reporter = self.reporter();
         if self.listening.is_on && self.listening.lacks(&position.kept) {
-            teller.tell_of_anything();
+            reporter.report_anything();
         }
         let wait = match (self.listening.is_behind, self.listening.is_on) {
             (true, _) => Duration::ZERO,
-            (false, true) => self.listening.patience.wait(),
+            (false, true) => self.listening.hold_timeout.wait(),
             (false, false) => LONGEST_WATCH,
         };
         if !self.ringing.is_empty() {
             self.tell_of_calls(false, now + wait + syncing::INTERVAL);
         }
         if !self.listening.is_behind && self.listening.is_new(true) {
-            teller.tell(Held::Connected);
+            reporter.report(ConnectionEvent::Connected);
         }
         let interest = match self.interest(&position.api).await {
             Ok(interest) => interest,
             Err(error) if error.is_final() => return self.failed(&error),
             Err(error) => return self.hold_failed(&error, Duration::ZERO),
         };
-        self.syncing.hold(Hold { api: position.api, since: position.since, interest, teller, wait });
+        self.syncing.hold(HeldSync { api: position.api, since: position.since, interest, reporter, wait });
     }
 
     /// Where a sync starts according to the store.
@@ -74,25 +74,25 @@ impl Reader {
         Ok(Interest { ringing: self.ringing.clone(), messages })
     }
 
-    pub(super) fn teller(&self) -> Teller {
+    pub(super) fn reporter(&self) -> Reporter {
         let (account, user) = (Arc::clone(&self.account), self.sign_in.user_id.clone());
         let is_live = self.listening.is_on && !self.listening.is_behind;
-        Teller { account, user, news: self.context.held.clone(), is_live }
+        Reporter { account, user, news: self.context.held.clone(), is_live }
     }
 
-    pub(super) async fn hold_ended(&mut self, ended: held::Ended) {
-        let failed = match ended.how {
-            How::Told => return,
-            How::Answered(answer) => {
-                self.listening.patience.answered(ended.lasted);
+    pub(super) async fn hold_ended(&mut self, ended: held::HoldEnd) {
+        let failed = match ended.result {
+            HoldResult::Cancelled => return,
+            HoldResult::Answered(answer) => {
+                self.listening.hold_timeout.answered(ended.lasted);
                 self.listening.is_behind = false;
-                self.tries.succeeded();
+                self.retries.succeeded();
                 self.take_in(*answer).await
             }
-            How::Failed(error) if self.listening.is_on && !error.is_final() => {
+            HoldResult::Failed(error) if self.listening.is_on && !error.is_final() => {
                 return self.hold_failed(&error, ended.lasted);
             }
-            How::Failed(error) => Err(error),
+            HoldResult::Failed(error) => Err(error),
         };
         if let Err(error) = failed {
             self.failed(&error);
@@ -132,10 +132,10 @@ impl Reader {
     /// A held sync has failed.
     fn hold_failed(&mut self, error: &EncryptionError, lasted: Duration) {
         self.listening.is_behind = true;
-        if self.listening.patience.broke(error, lasted) {
+        if self.listening.hold_timeout.broke(error, lasted) {
             return;
         }
-        self.tries.wait(error, Instant::now());
+        self.retries.wait(error, Instant::now());
         tracing::info!(account = &*self.account, "not listening now: {error}");
         self.lost(error);
     }
@@ -147,19 +147,19 @@ impl Reader {
             return;
         }
         self.listening.is_behind = true;
-        let teller = self.teller();
-        teller.tell(Held::Lost(error.to_string()));
+        let reporter = self.reporter();
+        reporter.report(ConnectionEvent::Lost(error.to_string()));
         if error.is_final() {
             self.listening.disconnect();
             // Catching up finds that the session has ended, and reports it.
-            teller.tell_of_anything();
+            reporter.report_anything();
         }
     }
 
     pub(super) fn reconnect(&mut self) {
         self.listening.disconnect();
         self.syncing.end_hold();
-        self.tries.at = None;
+        self.retries.at = None;
     }
 
     /// A search has advanced the store's token.
@@ -167,7 +167,7 @@ impl Reader {
         if let Ok(machine) = self.machine().await
             && let Ok(token) = machine.token().await
         {
-            self.listening.token_changed(token.as_deref(), self.listening.search_tells);
+            self.listening.token_changed(token.as_deref(), self.listening.search_reports);
         }
     }
 }

@@ -20,7 +20,7 @@ impl Reader {
         let (mut after, mut given_up, mut hidden, mut failure) = (NoticeId(0), Vec::new(), Vec::new(), None);
         self.missing.release();
         // Each is tried once until new keys arrive.
-        let has_new_keys = std::mem::take(&mut self.to_do.missing);
+        let has_new_keys = std::mem::take(&mut self.pending.missing);
         loop {
             let batch = self.notices(Decryption::Wanted, after).await?;
             let Some(last) = batch.last() else { break };
@@ -28,7 +28,7 @@ impl Reader {
             for notice in batch {
                 let is_new = has_new_keys || !self.missing.contains(notice.notice);
                 // Tried even after a failed sync: with a known key this needs no request.
-                if is_new && !self.tries.are_over && failure.is_none() {
+                if is_new && !self.retries.are_useless && failure.is_none() {
                     match self.read(&notice).await {
                         Ok(true) => self.get_rules().await,
                         Ok(false) => continue,
@@ -93,9 +93,9 @@ impl Reader {
         }
     }
 
-    /// A sync has returned something: tries pending notices again, and earlier ones of sessions whose keys have arrived.
+    /// A sync has returned something: retries pending notices again, and earlier ones of sessions whose keys have arrived.
     pub(super) async fn keys_came(&mut self, found: Synced) {
-        (self.to_do.notices, self.to_do.missing) = (true, true);
+        (self.pending.notices, self.pending.missing) = (true, true);
         if found.has_new_rules {
             self.rules.ask_again();
         }

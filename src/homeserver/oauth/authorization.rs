@@ -13,7 +13,7 @@ use super::{
 use crate::{
     homeserver::{
         HomeserverClient, OAuthClient, Session,
-        redirect::{Callback, Page, RedirectListener, Unguessable},
+        redirect::{Callback, Page, RandomToken, RedirectListener},
     },
     http_client::encode,
 };
@@ -25,7 +25,7 @@ pub struct Authorization {
     endpoint: String,
     listener: RedirectListener,
     redirect_uri: String,
-    verifier: Unguessable,
+    verifier: RandomToken,
     device_id: String,
 }
 
@@ -41,7 +41,7 @@ impl Authorization {
             endpoint: metadata.authorization_endpoint.clone(),
             redirect_uri: listener.uri(),
             listener,
-            verifier: Unguessable::new()?,
+            verifier: RandomToken::new()?,
             device_id: grants::new_device_id()?,
         })
     }

@@ -66,7 +66,7 @@ pub enum RedirectError {
 pub struct RedirectListener {
     tcp: TcpListener,
     address: SocketAddr,
-    state: Unguessable,
+    state: RandomToken,
 }
 
 /// The redirect, which waits for its answer.
@@ -78,9 +78,9 @@ pub struct Callback {
 }
 
 /// 256 random bits, as 43 characters that need no encoding in a URL.
-pub(super) struct Unguessable(String);
+pub(super) struct RandomToken(String);
 
-impl Unguessable {
+impl RandomToken {
     pub(super) fn new() -> Result<Self, RedirectError> {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(|error| RedirectError::NoRandomness(error.to_string()))?;
@@ -92,9 +92,9 @@ impl Unguessable {
     }
 }
 
-impl fmt::Debug for Unguessable {
+impl fmt::Debug for RandomToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unguessable(hidden)")
+        f.write_str("RandomToken(hidden)")
     }
 }
 
@@ -104,7 +104,7 @@ impl RedirectListener {
     /// # Errors
     /// When there is none, or no random numbers.
     pub async fn bind() -> Result<Self, RedirectError> {
-        let state = Unguessable::new()?;
+        let state = RandomToken::new()?;
         let tcp = match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
             Ok(tcp) => Ok(tcp),
             Err(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await,
@@ -196,7 +196,7 @@ impl fmt::Debug for Arrived {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sender<Arrived>) {
+async fn serve(stream: TcpStream, state: Arc<RandomToken>, arrivals: mpsc::Sender<Arrived>) {
     let (_open, closed) = oneshot::channel();
     let closed = Mutex::new(Some(closed));
     let service = service_fn(async |request: Request<_>| {
@@ -220,7 +220,7 @@ async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sende
 /// The page for a request. For the redirect it is known when signing in has ended.
 async fn answer_to<B>(
     request: &Request<B>,
-    state: &Unguessable,
+    state: &RandomToken,
     arrivals: &mpsc::Sender<Arrived>,
     connection: Option<oneshot::Receiver<Infallible>>,
 ) -> Page {
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn debug_output_hides_what_is_secret() {
-        let state = Unguessable::new().unwrap();
+        let state = RandomToken::new().unwrap();
         assert_eq!(state.as_str().len(), 43);
         assert!(!format!("{state:?}").contains(state.as_str()));
         let ((reply, _page), (_open, connection)) = (oneshot::channel(), oneshot::channel());

@@ -27,7 +27,7 @@ const LONGEST_NAME: usize = 60;
 
 /// The state of session and backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct SessionState {
     trust: Trust,
     /// It is or was verified.
     was_verified: bool,
@@ -62,7 +62,7 @@ pub(super) async fn look(
     request: Option<&VerificationAsk>,
     backup: Option<BackupState>,
     account: &str,
-) -> Result<(Standing, Vec<News>), EncryptionError> {
+) -> Result<(SessionState, Vec<News>), EncryptionError> {
     let store = machine.olm.store();
     let before: Told = store.get_value(TOLD).await?.unwrap_or_default();
     let trust = machine.trust().await?;
@@ -75,7 +75,7 @@ pub(super) async fn look(
         _ => BackupState::Current,
     };
     let is_verified = trust == Trust::Verified;
-    let standing = Standing {
+    let state = SessionState {
         trust,
         was_verified: before.was_verified || is_verified,
         backup,
@@ -119,7 +119,7 @@ pub(super) async fn look(
         news.push(News { popup: OwnPopup::VerificationAsked, text });
     }
     let told = Told {
-        was_verified: standing.was_verified,
+        was_verified: state.was_verified,
         is_unverified: trust == Trust::Unverified,
         reset_backup: version.filter(|_| backup == BackupState::Reset),
         sessions: Some(sessions.into_iter().map(|(id, _)| id).collect()),
@@ -127,7 +127,7 @@ pub(super) async fn look(
     if told != before {
         store.set_value(TOLD, &told).await?;
     }
-    Ok((standing, news))
+    Ok((state, news))
 }
 
 /// Ids and names of the account's other sessions with keys.
@@ -186,7 +186,7 @@ pub(super) async fn is_asked(machine: &Machine) -> Result<bool, EncryptionError>
     Ok(age.is_some_and(|age| age < REQUEST_LIFE))
 }
 
-impl Standing {
+impl SessionState {
     /// Its description for `status`.
     pub(super) fn describe(self, account: &str) -> EncryptionStatus {
         let says = match self.trust {

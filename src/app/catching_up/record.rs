@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     controller::Event,
-    encryption::{Brought, Gap, Judge, RoomNews},
+    encryption::{Gap, Incoming, Judge, RoomNews},
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
     inbox::{MissedEvent, Verdict},
     present::{self, popup::OwnPopup},
@@ -26,15 +26,15 @@ use crate::{
 };
 
 /// Entries requested at a time.
-const HEARD_PAGE: usize = 20;
+const SMALL_PAGE: usize = 20;
 /// Maximum number of events fetched one by one.
 const MAX_FETCHED: usize = 60;
 /// Maximum number of events fetched for a gap in a room's timeline.
 const MAX_LEFT_OUT: usize = 100;
 
 /// What a held sync or a relay has brought.
-pub(super) struct Heard {
-    pub(super) brought: Brought,
+pub(super) struct Recording {
+    pub(super) incoming: Incoming,
     pub(super) judge: Arc<Mutex<Judge>>,
     /// An event that the homeserver fails to return is recorded with its ids alone; else it would block all later ones.
     pub(super) is_last_try: bool,
@@ -49,30 +49,30 @@ struct Fetched {
 }
 
 impl Check {
-    pub(super) async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
-        let Some(Heard { brought: heard, judge, is_last_try }) = &self.heard else { return Ok(()) };
+    pub(super) async fn record_incoming(&self, client: &HomeserverClient) -> Result<(), CheckError> {
+        let Some(Recording { incoming, judge, is_last_try }) = &self.recording else { return Ok(()) };
         let kind = HomeserverKind::named(&self.sign_in.server);
         let mut state = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        if heard.may_be_read {
+        if incoming.may_be_read {
             self.leave_out_unlisted(client, &mut state).await?;
         }
         let at = Timestamp::now();
-        let mut reading = if heard.may_be_read {
+        let mut reading = if incoming.may_be_read {
             Reading::new(state, self.account.created_at, at)
         } else {
             Reading::of_new(&state, self.account.created_at, at)
         };
         let mut is_listed = false;
-        if heard.lists_new {
-            (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
+        if incoming.lists_new {
+            (reading, is_listed) = self.read_back(client, reading, SMALL_PAGE).await?;
             is_listed &= !reading.is_empty();
         }
-        let mut found = reading.finish(heard.may_be_read && kind.unlists_read(), at);
+        let mut found = reading.finish(incoming.may_be_read && kind.unlists_read(), at);
         let mut fetched =
             Fetched { missed: std::mem::take(&mut found.missed), left: MAX_FETCHED, is_last_try: *is_last_try };
         let mut is_all_told = true;
         let mut counted = Vec::new();
-        for room in &heard.rooms {
+        for room in &incoming.rooms {
             let is_whole = is_listed || self.fetch_room(client, room, judge, &mut fetched).await?;
             match room.unread {
                 _ if is_whole && !room.is_limited => {}
@@ -80,11 +80,11 @@ impl Check {
                 None => is_all_told = false,
             }
         }
-        for gap in &heard.gaps {
+        for gap in &incoming.gaps {
             is_all_told &= self.fetch_left_out(client, gap, &mut fetched.missed).await?;
         }
-        let pushed = heard.pushed.iter().filter(|_| !is_listed);
-        let named: Vec<_> = pushed.chain(&heard.unjudged).collect();
+        let pushed = incoming.pushed.iter().filter(|_| !is_listed);
+        let named: Vec<_> = pushed.chain(&incoming.unjudged).collect();
         is_all_told &= named.len() <= fetched.left;
         // The newest of each room are last.
         for event in &named[named.len().saturating_sub(fetched.left)..] {
@@ -97,7 +97,7 @@ impl Check {
         }
         found.missed = fetched.missed;
         found.is_whole = (found.is_whole || !is_listed) && is_all_told;
-        self.take_over(client, &kind, found, at, Some(heard)).await?;
+        self.take_over(client, &kind, found, at, Some(incoming)).await?;
         self.tell_of_counts(counted).await
     }
 

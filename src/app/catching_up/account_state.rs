@@ -13,11 +13,11 @@ use super::{reach::Reach, run::SessionEnd, schedule::Schedule};
 use crate::{
     accounts::{Account, SignIn},
     control::SignInStatus,
-    encryption::{Brought, Judge},
+    encryption::{Incoming, Judge},
 };
 
 /// A signed-in account.
-pub(super) struct Known {
+pub(super) struct AccountState {
     pub(super) account: Account,
     pub(super) sign_in: SignIn,
     /// The session belongs to another computer, from which these files were copied.
@@ -28,13 +28,13 @@ pub(super) struct Known {
     /// Evaluates push rules for events that the homeserver does not list.
     pub(super) judge: Arc<Mutex<Judge>>,
     /// What a held sync or the relay has brought, each with a channel to report whether it was recorded.
-    pub(super) heard: VecDeque<(Brought, oneshot::Sender<bool>)>,
+    pub(super) incoming: VecDeque<(Incoming, oneshot::Sender<bool>)>,
     /// When to check whether a push has also arrived.
     pub(super) push_due: Option<Instant>,
     /// Number of runs in a row that failed to record what was brought.
-    pub(super) not_taken: u32,
+    pub(super) failed_recordings: u32,
     /// Where the current run reports whether it was recorded.
-    pub(super) taken: Option<oneshot::Sender<bool>>,
+    pub(super) recorded: Option<oneshot::Sender<bool>>,
     /// Text of `catching_up` in `status`.
     pub(super) catching_up: String,
     /// When catching up last completed in this run of the program.
@@ -47,7 +47,7 @@ pub(super) struct Known {
     pub(super) is_end_forgotten: bool,
 }
 
-impl Known {
+impl AccountState {
     /// `mark` is that of this installation.
     pub(super) fn new(account: Account, sign_in: SignIn, judge: Judge, mark: &str, now: Instant) -> Self {
         let mut schedule = Schedule::default();
@@ -60,10 +60,10 @@ impl Known {
             run: None,
             reach: Reach::new(),
             judge: Arc::new(Mutex::new(judge)),
-            heard: VecDeque::new(),
+            incoming: VecDeque::new(),
             push_due: None,
-            not_taken: 0,
-            taken: None,
+            failed_recordings: 0,
+            recorded: None,
             catching_up: "not yet".to_owned(),
             caught_up_at: None,
             refused: None,
