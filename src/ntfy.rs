@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn only_names_are_addresses() {
+    fn an_address_has_no_path_or_query() {
         for address in ["", "ftp://a", "https://a/b", "https://a?b", "https://u:p@a", "http://"] {
             Relay::new(address, None).unwrap_err();
         }
     }
 
     #[test]
-    fn a_push_is_meant_by_app_and_topic_alone() {
+    fn a_push_is_meant_for_its_app_and_topic_only() {
         let relay = Relay::new("http://127.0.0.1:2586", None).unwrap();
         let device = |app_id: &str, pushkey: String| {
             let body = serde_json::json!({"notification": {"devices": [{"app_id": app_id, "pushkey": pushkey}]}});

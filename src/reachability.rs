@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_homeserver_is_found_here_near_or_far() {
+    fn the_location_follows_from_the_addresses() {
         fn check(theirs: &str, source: &str, expected: Location) {
             let ours = OURS.map(|(ip, prefix)| (ip.parse().unwrap(), prefix));
             let theirs: Vec<IpAddr> = theirs.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_homeserver_is_told_an_address_that_stands_for_all() {
+    fn no_homeserver_is_told_an_unspecified_address() {
         fn check(listen: &str, source: Option<&str>, expected: Option<&str>) {
             let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
             let source = source.map(|source| source.parse().unwrap());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_reaches_us_by_its_bridge() {
+    fn a_container_reaches_us_at_its_bridge() {
         fn check(listen: &str, expected: Option<&str>) {
             let addresses: Vec<SocketAddr> =
                 listen.split_whitespace().map(|address| address.parse().unwrap()).collect();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_us_is_open_or_what_opens_it_is_told() {
+    fn the_route_follows_from_location_and_listening_addresses() {
         fn check(listen: &str, location: Location, loopback: bool, expected: &Route) {
             let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
             let kind = if loopback { HomeserverKind::Synapse } else { HomeserverKind::Tuwunel };

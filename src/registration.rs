@@ -91,7 +91,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_shell_hands_the_pusher_to_curl_unharmed() {
+    fn a_shell_passes_the_pusher_to_curl_unchanged() {
         let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
         let words =
             request(&pusher(&account, None, "https://push.example.org").to_request()).replace("curl", "printf '%s\\n'");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_not_everybody_can_reach_comes_with_a_hint() {
+    fn a_url_that_not_everybody_can_reach_comes_with_a_hint() {
         let check = |url: &str, word: &str| assert!(hint(url).unwrap().contains(word), "{url}");
         check("http://127.0.0.1:7874", "this very computer");
         check("http://[::1]:7874", "this very computer");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_has_all_three_values_on_lines_of_their_own() {
+    fn the_description_has_the_three_values_on_separate_lines() {
         let text = describe(&account("home", "app", "key"), None, "https://push.example.org");
         assert!(
             text.starts_with("URL      https://push.example.org/_matrix/push/v1/notify\napp_id   app\npushkey  key\n")

@@ -394,7 +394,7 @@ mod tests {
     use crate::accounts::tests::sign_in;
 
     #[tokio::test]
-    async fn a_turn_that_does_not_come_is_told_and_comes_when_the_other_is_done() {
+    async fn waiting_for_a_turn_ends_with_an_error_in_time() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         // Each as in a process of its own.

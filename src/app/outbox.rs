@@ -230,7 +230,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
     }
 
     #[tokio::test]
-    async fn who_gives_up_says_whether_it_may_have_been_sent() {
+    async fn a_given_up_reply_says_whether_it_may_have_been_sent() {
         for (device, minutes) in [("D", 16), ("D", -16), ("OLD", 0)] {
             let (reason, text) = given_up(device, minutes).await.unwrap();
             assert!(reason.starts_with(MAYBE) && text == "Yes", "{device} {minutes}: {reason}");

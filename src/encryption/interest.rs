@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_homeserver_counts_is_listed_and_what_it_cannot_judge_is_judged_here() {
+    fn encrypted_events_of_mention_rooms_are_evaluated_here() {
         let nothing = || json!({});
         let counted = incoming(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
         assert!(counted.lists_new && counted.unjudged.is_empty());
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_in_a_room_comes_with_its_counts() {
+    fn new_events_of_a_room_come_with_its_counts() {
         let event = |id: &str, sender: &str, kind: &str| json!({"type": kind, "event_id": id, "sender": sender});
         let news = |room: &str, counts: Value| {
             let kinds = ["m.room.encrypted", "m.room.message"];
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn receipts_of_mine_and_counts_of_zero_are_reading() {
+    fn own_receipts_and_zero_counts_mark_as_read() {
         let read = |room: &str, count: u64, receipts: Value| {
             let incoming = incoming(joined(room, ME, json!(count), receipts)).unwrap_or_default();
             let read = incoming.read.into_iter().map(|read| read.what);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_has_valid_room_ids_alone() {
+    fn a_filter_has_only_valid_room_ids() {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
         let filter = |interest: Interest| -> Value { serde_json::from_str(&interest.filter()).unwrap() };
         let hash = format!("!{}", "a".repeat(43));

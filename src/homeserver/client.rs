@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_homeserver_asks_for_patience_with_a_header_or_in_its_answer() {
+    async fn retry_after_is_read_from_the_header_or_the_body() {
         async fn check(header: &str, body: &str, expected: Option<Duration>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_the_homeserver_said_and_prints_harmlessly() {
+    fn a_refusal_has_the_homeservers_words_made_printable() {
         fn check(status: u16, body: &str, expected: &str) {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_what_is_none() {
+    fn base_urls_are_parsed_and_checked() {
         fn check(text: &str, expected: Option<&str>) {
             let parsed = BaseUrl::parse(text).ok();
             assert_eq!(parsed.as_ref().map(BaseUrl::as_str), expected, "{text:?}");

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_servers_word_about_its_homeserver_is_read_leniently() {
+    fn well_known_files_are_parsed_leniently() {
         fn check(status: u16, body: &str, expected: &Delegation) {
             let delegation = delegation(StatusCode::from_u16(status).unwrap(), body.as_bytes());
             assert_eq!(&delegation, expected, "{status} {body}");

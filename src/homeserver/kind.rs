@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_does_not_say_is_known_by_its_features() {
+    fn an_unnamed_server_is_recognised_by_its_features() {
         let check = |versions: Value, expected: &str| {
             let read: Versions = serde_json::from_value(versions.clone()).unwrap();
             assert_eq!(name_in_versions(&read), expected, "{versions}");
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_mean_depends_on_the_software() {
+    fn the_meaning_of_counts_depends_on_the_software() {
         let check = |name: &str, expected: (bool, bool, bool)| {
             let kind = HomeserverKind::named(name);
             let found = (kind.counts_per_room(), kind.counts_unread_rooms(), kind.pushes_when_read());
@@ -274,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_allowed_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
+        fn an_allowance_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
             let wanted = IpAddr::from(octets);
             let paste = HomeserverKind::Tuwunel.allowance(&[wanted]).unwrap().paste;
             let ranges: Vec<_> = paste.split('"').skip(1).step_by(2).collect();

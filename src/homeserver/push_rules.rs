@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_room_tells_is_read_as_clients_write_it() {
+    fn rules_of_a_room_are_read_as_clients_write_them() {
         fn check(overrides: &Value, rooms: &Value, expected: RoomNotify) {
             assert_eq!(rules(json!({"override": overrides, "room": rooms})).of_room("!r:hs"), expected);
         }
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_is_set_keeps_no_other_rule_of_its_own() {
+    fn setting_a_room_removes_its_other_rules() {
         #[track_caller]
         fn check(rules: &PushRules, to: RoomNotify, keeps_ours: bool, expected: &[&str]) {
             let changes = rules.changes("!r:hs", to, keeps_ours);

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pusher_is_on_unless_it_says_that_it_is_off() {
+    fn a_pusher_is_enabled_unless_disabled() {
         let check = |text: &str, expected: bool| {
             let pusher: ListedPusher = serde_json::from_str(text).unwrap();
             assert_eq!(pusher.is_enabled(), expected, "{text}");

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ntfy_sends_is_understood() {
+    fn lines_of_ntfy_are_parsed() {
         let open =
             parse(&json!({"id": "DpnSmZh8zkFO", "time": 1_795_912_664, "event": "open", "topic": "up"})).unwrap();
         assert!(open.time == 1_795_912_664 && open.hint.is_none() && !open.is_keepalive);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_says_nothing() {
+    fn malformed_lines_are_ignored() {
         for line in ["", "{", "[]", "7", "{\"event\": 7}", "\u{0}", "{\"time\": 5}"] {
             assert!(Line::parse(line.as_bytes()).is_none(), "{line}");
         }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_again_from_a_minute_before_and_what_is_known_is_nothing_new() {
+    fn reading_overlaps_by_a_minute_and_known_events_are_not_new() {
         let mut progress = Progress::new(None);
         assert_eq!(progress.since(), None);
         let mut batch = Batch::default();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_anothers_is_nothing_but_a_time() {
+    fn a_push_for_others_only_advances_the_time() {
         let mut progress = Progress::new(Some(5));
         let mut batch = Batch::default();
         progress.take(&mut batch, line(7, Some("$1")), 7, |_| false);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn old_events_are_late_and_numbers_are_not() {
+    fn old_events_are_late_and_counts_are_not() {
         let progress = Progress::default();
         let mut batch = Batch::default();
         progress.take(&mut batch, line(900, None), 1000, |_| true);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_gathered_from_the_first_on_and_numbers_alone_wait_longer() {
+    fn batches_are_gathered_and_counts_alone_wait_longer() {
         let progress = Progress::default();
         let start = Instant::now();
         let counted = start.checked_sub(Duration::from_millis(500));

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn names_are_cached_for_a_while_and_no_more_than_fit() {
+    async fn names_are_cached_for_a_limited_time_and_number() {
         let names = Names::default();
         let room = |number: usize| Named { account: "home".into(), room: format!("!{number}"), member: None };
         let kitchen = Name { name: Some("Kitchen".into()), alias: None };

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_push_proves_the_way_until_the_network_changes() {
+    fn a_push_counts_as_proof_until_the_network_changes() {
         let mut reach = Reach::new();
         let second = SignedDuration::from_secs(1);
         let listens = |reach: &Reach| [Way::Auto, Way::Push, Way::Listen].map(|way| reach.listens(way));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_push_has_brought_casts_doubt_on_pushes_until_the_next() {
+    fn a_listed_event_without_a_push_ends_reliance_on_pushes() {
         let (mut reach, minute) = (Reach::new(), SignedDuration::from_mins(1));
         let start = reach.doubted_at + minute;
         assert!(!reach.looked(Pushes::Missing, start), "nobody relied on them");

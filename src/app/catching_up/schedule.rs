@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_together_is_one_run_and_no_run_follows_while_all_is_well() {
+    fn simultaneous_requests_are_one_run() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         assert_eq!(schedule.due(), None);
         schedule.catch_up(start);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_elsewhere_is_asked_one_at_a_time_however_often_numbers_fall() {
+    fn read_state_is_requested_at_most_every_two_seconds() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_heard_waits_for_no_interval() {
+    fn recording_waits_for_no_interval() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_wanted_all_the_time_are_one_in_thirty_seconds() {
+    fn a_session_is_checked_at_most_every_thirty_seconds() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_looked_at_every_six_hours_until_it_is_over() {
+    fn a_session_is_checked_every_six_hours_until_it_ends() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_during_a_run_leads_to_another_after_the_interval() {
+    fn a_request_during_a_run_is_served_after_the_interval() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_tried_again_ever_later_up_to_five_minutes() {
+    fn failures_back_off_up_to_five_minutes() {
         let (mut now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(now);
         for longest in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_bring_the_next_try_forward_to_thirty_seconds_after_the_last() {
+    fn pushes_shorten_the_retry_delay_to_thirty_seconds() {
         let (mut now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.fetch_details(now);
         let mut tries = 0;
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_brings_forward_what_the_homeserver_asks_for() {
+    fn the_homeservers_retry_after_is_never_shortened() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         for (wait, expected) in [(90 * SECOND, 90 * SECOND), (Duration::MAX, MAX_RETRY_AFTER)] {
             schedule.catch_up(start);
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_over_is_left_alone_until_the_person_has_done_something() {
+    fn an_ended_session_is_not_asked_until_the_person_has_acted() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         schedule.begin(start);
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_that_resume_after_a_short_gap_mean_nothing() {
+    fn a_push_after_a_short_gap_does_not_cause_catching_up() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);

@@ -43,7 +43,7 @@ fn missed(found: &Found) -> Vec<&str> {
 }
 
 #[test]
-fn it_reads_back_to_the_mark_and_a_little_further() {
+fn reading_ends_slightly_beyond_the_mark() {
     let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(state, at(0), at(5000));
     assert_eq!(*reading.next_page(), NextPage::First);
@@ -57,7 +57,7 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 }
 
 #[test]
-fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
+fn a_list_with_the_oldest_first_is_read_to_its_end() {
     let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(state, at(0), at(5000));
     reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
@@ -70,7 +70,7 @@ fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
 }
 
 #[test]
-fn nothing_from_before_signing_in_is_missed() {
+fn events_from_before_signing_in_are_not_missed() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
     let found = reading.finish(true, at(100));
@@ -82,7 +82,7 @@ fn nothing_from_before_signing_in_is_missed() {
 }
 
 #[test]
-fn it_gives_up_after_a_thousand_entries_and_says_so() {
+fn reading_ends_after_a_thousand_entries_and_reports_it() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100_000));
     let mut number = 0;
     while *reading.next_page() != NextPage::None {
@@ -106,7 +106,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
 }
 
 #[test]
-fn long_texts_are_left_out_but_no_event_is() {
+fn long_contents_are_dropped_but_no_events() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     let text = serde_json::value::RawValue::from_string(format!("{{\"body\":\"{}\"}}", "x".repeat(100_000))).unwrap();
     let entries = (0..100).map(|number| {
@@ -121,7 +121,7 @@ fn long_texts_are_left_out_but_no_event_is() {
 }
 
 #[test]
-fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_what_is_not() {
+fn read_state_follows_from_the_list() {
     let unread = |event: &str, seconds: i64| UnreadEvent {
         event_id: event.to_owned(),
         received_at: at(seconds),
@@ -276,7 +276,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_event_is_known_exactly_once_whatever_happens_when(
+    fn every_event_is_recorded_exactly_once_in_any_order(
         acts in proptest::collection::vec(
             prop_oneof![4 => Just(Act::Send), 5 => Just(Act::Step), 1 => Just(Act::Kill), 1 => Just(Act::Fail)],
             0..60,
@@ -311,7 +311,7 @@ proptest! {
 }
 
 #[test]
-fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
+fn an_event_from_the_future_hides_no_later_ones() {
     let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(state, at(0), at(5000));
     let years = 10 * 365 * 24 * 3600;
@@ -324,7 +324,7 @@ fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() 
 }
 
 #[test]
-fn clocks_that_are_no_times_are_survived() {
+fn extreme_times_are_survived() {
     let state = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
     let mut reading = Reading::new(state, Timestamp::MIN, Timestamp::MIN);
     reading

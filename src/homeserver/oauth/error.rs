@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_that_is_over_is_told_from_a_server_that_is_away() {
+    fn an_ended_session_differs_from_an_unavailable_server() {
         fn check(status: u16, body: &str, signed_out: bool, words: &str) {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),

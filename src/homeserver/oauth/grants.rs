@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_read_and_know_when_they_expire() {
+    fn tokens_are_parsed_with_their_expiry() {
         let client = OAuthClient {
             client_id: "c".to_owned(),
             token_endpoint: "https://a.org/token".to_owned(),

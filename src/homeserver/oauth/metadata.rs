@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_used_is_told_from_what_cannot() {
+    fn unusable_metadata_are_rejected() {
         let check_with = |key: &str, value: Value, expected: Result<(), &str>| {
             let mut answer = example();
             answer[key] = value.clone();
