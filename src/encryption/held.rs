@@ -17,7 +17,7 @@ use super::{
     api::{Api, DEADLINE},
     error::EncryptionError,
     interest::Interest,
-    machine::{KeyCounts, Machine, SyncAnswer, Synced, sync_path},
+    machine::{Machine, SyncAnswer, Synced, sync_path},
 };
 
 /// Longest timeout of a held sync.
@@ -175,10 +175,7 @@ pub(super) struct Listening {
 pub(super) struct Position {
     pub(super) api: Arc<Api>,
     /// The token in the store.
-    pub(super) kept: String,
-    /// A later token; nothing in between has to be stored.
     pub(super) since: String,
-    pub(super) counts: KeyCounts,
 }
 
 impl Listening {
@@ -214,8 +211,15 @@ impl Listening {
 
     /// Sets the start of the next sync to the store's token.
     pub(super) fn begin_at_token(&mut self, api: Arc<Api>, token: String) -> Position {
-        let counts = self.position.as_ref().map(|position| position.counts.clone()).unwrap_or_default();
-        self.position.insert(Position { api, kept: token.clone(), since: token, counts }).clone()
+        self.position.insert(Position { api, since: token }).clone()
+    }
+
+    /// The answer to a held sync was recorded and processed; the next sync starts at this token.
+    pub(super) fn advance(&mut self, token: &str) {
+        if let Some(position) = &mut self.position {
+            token.clone_into(&mut position.since);
+        }
+        self.reported_up_to = Some(token.to_owned());
     }
 
     /// The store's token has changed. `is_reported`: everything before it was reported.
@@ -246,20 +250,6 @@ impl Listening {
         }
         // An open store has a connection of its own.
         self.position = None;
-    }
-
-    /// The sync returned nothing that has to be stored.
-    pub(super) fn was_idle(&mut self, next: &str) {
-        if let Some(position) = &mut self.position {
-            next.clone_into(&mut position.since);
-        }
-    }
-
-    /// Sets the known key counts at the homeserver.
-    pub(super) fn has_counts(&mut self, counts: KeyCounts) {
-        if let Some(position) = &mut self.position {
-            position.counts = counts;
-        }
     }
 
     /// Sets whether the sync is connected. Returns whether to report that: it is a change.

@@ -149,12 +149,6 @@ pub(super) struct Rooms {
     leave: BTreeMap<String, Value>,
 }
 
-impl Rooms {
-    pub(super) fn is_empty(&self) -> bool {
-        self.join.is_empty() && self.invite.is_empty() && self.leave.is_empty()
-    }
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct JoinedRoom {

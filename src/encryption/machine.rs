@@ -57,21 +57,6 @@ pub(super) fn sync_path(since: Option<&str>, wait: Duration, filter: &str) -> St
     )
 }
 
-impl SyncAnswer {
-    /// Whether nothing but its token has to be stored. `counts`: the known key counts at the homeserver.
-    pub(super) fn is_idle(&self, counts: &KeyCounts) -> bool {
-        self.to_device.events.is_empty()
-            && self.device_lists.is_empty()
-            && self.rooms.is_empty()
-            && self.key_counts() == *counts
-    }
-
-    /// The number of keys of this device at the homeserver.
-    pub(super) fn key_counts(&self) -> KeyCounts {
-        self.device_one_time_keys_count.clone()
-    }
-}
-
 /// The open keys of one session. Cheap to clone; clones share the same keys.
 #[derive(Clone)]
 pub(super) struct Machine {
@@ -99,9 +84,6 @@ pub(super) struct Synced {
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
 }
-
-/// Number of one-time keys of each kind.
-pub(super) type KeyCounts = BTreeMap<OneTimeKeyAlgorithm, UInt>;
 
 /// A verification request of another session of the account: the unmodified to-device event.
 pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;

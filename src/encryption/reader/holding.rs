@@ -31,7 +31,7 @@ impl Reader {
             },
         };
         let reporter = self.reporter();
-        if self.listening.is_on && self.listening.lacks(&position.kept) {
+        if self.listening.is_on && self.listening.lacks(&position.since) {
             reporter.report_anything();
         }
         let wait = match (self.listening.is_behind, self.listening.is_on) {
@@ -105,24 +105,18 @@ impl Reader {
             self.rules.ask_again();
         }
         let Some(position) = self.listening.position() else { return Ok(()) };
-        if answer.is_idle(&position.counts) {
-            self.listening.was_idle(&answer.next_batch);
-            return Ok(());
-        }
         let machine = self.machine().await?;
         self.keys.close_at = Some(Instant::now() + IDLE);
-        if machine.token().await?.as_deref() != Some(&position.kept) {
+        if machine.token().await?.as_deref() != Some(&position.since) {
             self.listening.token_changed(None, false);
             return Ok(());
         }
         let interest = Interest { ringing: self.ringing.clone(), messages: None };
         let has_call_events = interest.has_call_events(&answer.rooms);
-        let counts = answer.key_counts();
+        let next = answer.next_batch.clone();
         let mut synced = machine.take_in(answer).await?;
         synced.has_call_events = has_call_events;
-        self.listening.token_changed(machine.token().await?.as_deref(), true);
-        self.position().await?;
-        self.listening.has_counts(counts);
+        self.listening.advance(&next);
         let is_asked = synced.request.is_some();
         self.keys_came(synced).await;
         machine.upload().await?;
