@@ -201,17 +201,23 @@ impl Worker {
         let page = tokio::spawn(page(parts));
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
-        let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let derive_missed = config.calls.derive_missed;
-        let relays = Relays::new(inbox.clone(), secrets.clone(), held_news.clone());
-        let told = (call_news, held_news);
-        let encryption =
-            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
-        let connections = (encryption.clone(), relays, held);
-        let (accounts, to) = (server.accounts(), events.clone());
-        let catching_up =
-            CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, connections);
-        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), encryption.clone(), news);
+        let (call_news, calls) = mpsc::unbounded_channel();
+        let (connection_news, connections) = mpsc::unbounded_channel();
+        let accounts = server.accounts();
+        let relays = Relays::new(inbox.clone(), secrets.clone(), connection_news.clone());
+        let (derive_missed, news) = (config.calls.derive_missed, (call_news, connection_news));
+        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, derive_missed, events.clone(), news);
+        let parts = catching_up::Parts {
+            inbox: inbox.clone(),
+            secrets: secrets.clone(),
+            events: events.clone(),
+            resume_window: woken,
+            encryption: encryption.clone(),
+            relays,
+            connections,
+        };
+        let catching_up = CatchingUp::start(parts, &accounts, settings);
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), encryption.clone(), calls);
         let autostart = AutostartSwitch::new(events.clone());
         let sending =
             Sending { inbox: inbox.clone(), sessions: Sessions::new(secrets), encryption: encryption.clone() };

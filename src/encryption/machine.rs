@@ -64,7 +64,7 @@ pub(super) struct Machine {
     pub(super) api: Arc<Api>,
     pub(super) store: Store,
     user: String,
-    /// Where the next sync begins of who leaves the store's token where it is, once there has been one.
+    /// Set if syncs do not advance the store's token: where the next one starts, after the first.
     own_token: Option<Arc<Mutex<Option<String>>>>,
     _lock: Arc<Lock>,
 }
@@ -201,8 +201,8 @@ impl Machine {
         Ok((Self { olm, api, store, user, own_token: None, _lock: Arc::new(lock) }, key))
     }
 
-    /// The same for somebody who does not record what syncs tell of rooms: the store's token is set where there is none, and
-    /// else stays, so that the running program is told of all of it. What is sent to the device it may get once more.
+    /// The same for a command, whose syncs do not report events of rooms: the store's token is set only if there is none, so
+    /// that the running program still receives them. It may receive to-device messages twice.
     pub(super) fn keeping_token(self) -> Self {
         Self { own_token: Some(Arc::default()), ..self }
     }

@@ -69,6 +69,18 @@ pub(super) enum CatchUpCommand {
     Look,
 }
 
+/// The parts of the program that the task uses.
+pub(super) struct Parts {
+    pub(super) inbox: Inbox,
+    pub(super) secrets: Secrets,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) resume_window: ResumeWindow,
+    pub(super) encryption: Encryption,
+    pub(super) relays: Relays,
+    /// News of held syncs and relays.
+    pub(super) connections: mpsc::UnboundedReceiver<ConnectionNews>,
+}
+
 /// Handle to the task.
 #[derive(Debug)]
 pub(super) struct CatchingUp {
@@ -77,15 +89,8 @@ pub(super) struct CatchingUp {
 
 impl CatchingUp {
     /// Starts the task, which first catches up with every signed-in account.
-    pub(super) fn start(
-        inbox: Inbox,
-        secrets: Secrets,
-        accounts: &Accounts,
-        settings: Settings,
-        events: mpsc::UnboundedSender<Event>,
-        resume_window: ResumeWindow,
-        (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<ConnectionNews>),
-    ) -> Self {
+    pub(super) fn start(parts: Parts, accounts: &Accounts, settings: Settings) -> Self {
+        let Parts { inbox, secrets, events, resume_window, encryption, relays, connections } = parts;
         let (commands, waiting) = mpsc::unbounded_channel();
         let sessions = Sessions::new(secrets.clone());
         let shared = Shared { inbox, secrets, sessions, names: Names::default(), events, resume_window };
@@ -101,7 +106,7 @@ impl CatchingUp {
             interruptions: None,
         };
         driver.take_accounts(accounts);
-        tokio::spawn(driver.run(waiting, held));
+        tokio::spawn(driver.run(waiting, connections));
         Self { commands }
     }
 
@@ -128,7 +133,7 @@ impl Driver {
     async fn run(
         mut self,
         mut commands: mpsc::UnboundedReceiver<CatchUpCommand>,
-        mut held: mpsc::UnboundedReceiver<ConnectionNews>,
+        mut connections: mpsc::UnboundedReceiver<ConnectionNews>,
     ) {
         loop {
             let now = Instant::now();
@@ -147,7 +152,7 @@ impl Driver {
                     Ok((id, (name, outcome))) => self.ended(id, &name, outcome).await,
                     Err(error) => self.broke(&error).await,
                 },
-                Some(news) = held.recv() => self.connection_event(news, Instant::now()).await,
+                Some(news) = connections.recv() => self.connection_event(news, Instant::now()).await,
                 () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
                 () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
