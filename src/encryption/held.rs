@@ -92,7 +92,7 @@ pub(super) async fn sync(
     let asked = if since.is_some() { interest } else { &nothing };
     let answer = machine.poll(wait, &asked.filter()).await?;
     reporter.record_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
-    let has_call_events = asked.has_call_events(&answer.rooms);
+    let has_call_events = answer.rooms.has_events_in(&asked.ringing);
     let synced = machine.take_in(answer).await?;
     if since.is_none() && interest.messages.is_some() {
         reporter.report_anything();

@@ -126,11 +126,6 @@ impl Interest {
         incoming.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
         (!incoming.is_empty()).then_some(incoming)
     }
-
-    /// Whether the room of a ringing call has new events.
-    pub(super) fn has_call_events(&self, rooms: &Rooms) -> bool {
-        self.ringing.iter().filter_map(|room| rooms.join.get(room)).any(|room| !room.timeline.events.is_empty())
-    }
 }
 
 /// The valid room ids among these. A homeserver refuses a sync with an invalid one in its filter, and a push may contain
@@ -147,6 +142,13 @@ pub(super) struct Rooms {
     join: BTreeMap<String, JoinedRoom>,
     invite: BTreeMap<String, Value>,
     leave: BTreeMap<String, Value>,
+}
+
+impl Rooms {
+    /// Whether one of these rooms has new events.
+    pub(super) fn has_events_in(&self, room_ids: &[String]) -> bool {
+        room_ids.iter().filter_map(|room| self.join.get(room)).any(|room| !room.timeline.events.is_empty())
+    }
 }
 
 #[derive(Default, Deserialize)]

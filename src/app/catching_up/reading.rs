@@ -33,7 +33,7 @@ pub(super) struct Reading {
     /// Entries are needed back to here, for their read state.
     look_back_to: i64,
     mark: i64,
-    state: CatchUpState,
+    unread: Vec<UnreadEvent>,
     entries: Vec<Listed>,
     pages: usize,
     text: usize,
@@ -80,7 +80,7 @@ impl Reading {
             floor: floor.as_millisecond(),
             look_back_to: look_back_to.as_millisecond(),
             mark: mark.as_millisecond(),
-            state,
+            unread: state.unread,
             entries: Vec::new(),
             pages: 0,
             text: 0,
@@ -89,12 +89,6 @@ impl Reading {
             is_oldest_first: false,
             has_ended: false,
         }
-    }
-
-    /// The same, without looking for what was read.
-    pub(super) fn of_new(state: &CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        let state = CatchUpState { mark: state.mark, completed_at: state.completed_at, unread: Vec::new() };
-        Self::new(state, signed_in_at, now)
     }
 
     /// Whether nothing at all is listed.
@@ -152,7 +146,7 @@ impl Reading {
             let is_forgotten = forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR);
             listed.get(&*event.event_id).copied().unwrap_or(is_forgotten)
         };
-        let unread = self.state.unread.iter();
+        let unread = self.unread.iter();
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
         let listed_unread = self.entries.iter().filter(|entry| !entry.read).filter_map(|entry| {
             let Notification { event_id, room_id, .. } = &entry.notification;

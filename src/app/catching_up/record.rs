@@ -55,19 +55,17 @@ impl Check {
         let mut state = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         if incoming.may_be_read {
             self.leave_out_unlisted(client, &mut state).await?;
+        } else {
+            state.unread.clear();
         }
         let at = Timestamp::now();
-        let mut reading = if incoming.may_be_read {
-            Reading::new(state, self.account.created_at, at)
-        } else {
-            Reading::of_new(&state, self.account.created_at, at)
-        };
+        let mut reading = Reading::new(state, self.account.created_at, at);
         let mut is_listed = false;
         if incoming.lists_new {
             (reading, is_listed) = self.read_back(client, reading, SMALL_PAGE).await?;
             is_listed &= !reading.is_empty();
         }
-        let mut found = reading.finish(incoming.may_be_read && kind.unlists_read(), at);
+        let mut found = reading.finish(kind.unlists_read(), at);
         let mut fetched =
             Fetched { missed: std::mem::take(&mut found.missed), left: MAX_FETCHED, is_last_try: *is_last_try };
         let mut is_all_told = true;

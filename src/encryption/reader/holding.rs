@@ -111,8 +111,7 @@ impl Reader {
             self.listening.token_changed(None, false);
             return Ok(());
         }
-        let interest = Interest { ringing: self.ringing.clone(), messages: None };
-        let has_call_events = interest.has_call_events(&answer.rooms);
+        let has_call_events = answer.rooms.has_events_in(&self.ringing);
         let next = answer.next_batch.clone();
         let mut synced = machine.take_in(answer).await?;
         synced.has_call_events = has_call_events;
