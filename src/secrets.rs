@@ -373,17 +373,17 @@ fn refused(secret: &'static str, reason: String) -> SecretsError {
     SecretsError::Keyring { name: keyring::NAME, secret, reason }
 }
 
-/// The key of a session's tokens.
+/// The name under which a session's tokens are stored.
 fn key(sign_in: &SignIn) -> String {
     format!("{} {}", sign_in.user_id, sign_in.device_id)
 }
 
-/// The key of the secret of an account's relay, distinct from those of sessions.
+/// The name under which the secret of an account's relay is stored, distinct from those of sessions.
 fn relay_key(account: &str) -> String {
     format!("{account} at ntfy")
 }
 
-/// The key of the key of a session's encryption store.
+/// The name under which the key of a session's encryption store is stored.
 fn store_key(sign_in: &SignIn) -> String {
     format!("{} encryption", key(sign_in))
 }
@@ -397,7 +397,7 @@ mod tests {
     async fn waiting_for_a_turn_ends_with_an_error_in_time() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        // Each as in a process of its own.
+        // As in two processes.
         let (other, patient) = (Secrets::new(&paths), Secrets::new(&paths));
         let hasty = Secrets { turn_within: Duration::from_millis(50), ..patient.clone() };
         let turn = other.turn().await.unwrap();

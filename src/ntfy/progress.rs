@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn three_hundred_reconnects_lose_nothing_and_repeat_nothing() {
-        // What was said, each with the second in which that is kept; it is kept up to a second late, in no order.
+        // The events and the seconds in which they are stored: up to a second late, in any order.
         let said = |number: u64| (1000 + number / 8, format!("${number}"));
         let mut progress = Progress::new(None);
         let mut seen = Vec::new();
@@ -194,7 +194,7 @@ mod tests {
             {
                 progress.take(&mut batch, line(time, Some(&event)), time, |_| true);
             }
-            // What comes live is lost with every third connection.
+            // Every third connection loses its live events.
             if connection % 3 == 0 {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Reading back, and that every event is known exactly once whatever happens when.
+//! Tests of reading the list, and a property test: every event is recorded exactly once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -151,20 +151,20 @@ fn read_state_follows_from_the_list() {
     check(true, Some("a"), &["$gone", "$read"]);
 }
 
-/// What may happen.
+/// A step of the property test.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Somebody sends an event. It is pushed if the homeserver tries and somebody is there.
+    /// An event is sent. It is pushed if the homeserver tries and Pushbell runs.
     Send,
-    /// The next step of catching up, from the first on.
+    /// The next step of catching up.
     Step,
-    /// `kill -9`, and a start after it.
+    /// `kill -9` and a restart.
     Kill,
     /// Pushes fail for a while: the homeserver backs off.
     Fail,
 }
 
-/// Where catching up is.
+/// Progress of catching up.
 enum At {
     Nowhere,
     CatchUpState(CatchUpState),
@@ -173,9 +173,9 @@ enum At {
 
 struct World {
     inbox: Inbox,
-    /// Oldest first: id, and when the homeserver got it.
+    /// Ids and times of receipt, oldest first.
     events: Vec<(String, i64)>,
-    /// The homeserver tries to push.
+    /// Whether the homeserver tries to push.
     pushes: bool,
     at: At,
 }
@@ -292,7 +292,7 @@ proptest! {
             for act in acts {
                 world.act(act).await;
             }
-            // In the end it completes once, whatever came before.
+            // Finally it completes once.
             world.act(Act::Kill).await;
             world.step().await;
             while !matches!(world.at, At::Nowhere) {

@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    /// A sync has returned something: retries pending notices again, and earlier ones of sessions whose keys have arrived.
+    /// A sync has returned something: tries pending notices again, and earlier ones of sessions whose keys have arrived.
     pub(super) async fn keys_came(&mut self, found: Synced) {
         (self.pending.notices, self.pending.missing) = (true, true);
         if found.has_new_rules {
