@@ -92,9 +92,10 @@ package-test: ## the Debian package in clean Debian roots: installs, starts, is 
 	@.ci/packages package
 	@.ci/package-test
 
+# Tests wait for other programs half of their time: twice as many threads as cores.
 test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} $(CARGO) test --locked
 
 bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup encrypted listen start strangers", or quick
 	@.ci/packages test
