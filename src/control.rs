@@ -15,7 +15,7 @@ pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 
-use crate::{accounts::Way, desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup};
+use crate::{accounts::Way, desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup, push::text};
 
 /// Maximum length of a line, in bytes. A status of a few hundred accounts fits many times.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -94,7 +94,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// How long to wait for the answer beyond the usual limit; `None` for requests that are answered at once.
+    /// How long the request may wait; `None` for one that is answered at once.
     fn waits(&self) -> Option<Duration> {
         let Self::WaitForPush { seconds, .. } = self else { return None };
         Some(Duration::from_secs((*seconds).into()))
@@ -188,7 +188,6 @@ pub struct Status {
     /// Sounds are muted from the tray.
     pub muted: bool,
     /// Rooms that are muted on this desktop.
-    #[serde(default)]
     pub muted_rooms: Vec<MutedRoomStatus>,
     /// Size of the inbox.
     pub inbox: InboxStatus,
@@ -233,6 +232,17 @@ pub(crate) fn until(paused_until: Timestamp) -> String {
     if is_endless { "until `pushbell resume`".to_owned() } else { format!("until {}", local_time(paused_until)) }
 }
 
+/// The state of a service in words.
+pub(crate) fn service_state(ServiceState { available, reason }: &ServiceState) -> String {
+    const MAX_CHARS: usize = 200;
+    let reason = reason.as_deref().map(|reason| text::line(reason, MAX_CHARS));
+    match (available, reason) {
+        (true, reason) => reason.unwrap_or_else(|| "available".to_owned()),
+        (false, Some(reason)) => format!("not available: {reason}"),
+        (false, None) => "not available".to_owned(),
+    }
+}
+
 /// The certificate in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsStatus {
@@ -263,7 +273,6 @@ pub struct AccountStatus {
     /// Its missed calls.
     pub missed_calls: u64,
     /// The chosen way for notifications to arrive.
-    #[serde(default)]
     pub way: Way,
     /// When its last push arrived.
     pub last_push: Option<Timestamp>,
@@ -279,19 +288,14 @@ pub struct AccountStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInStatus {
     /// Who is signed in where, or that the session has ended and what to do.
-    #[serde(default)]
     pub signed_in: Option<String>,
     /// The way by which notifications arrive now.
-    #[serde(default)]
     pub way_now: Option<String>,
     /// Whether the held connection is open; `None`: none is wanted.
-    #[serde(default)]
     pub listening: Option<bool>,
     /// Result of the last catching up.
-    #[serde(default)]
     pub catching_up: Option<String>,
     /// When it last completed in this run.
-    #[serde(default)]
     pub caught_up_at: Option<Timestamp>,
 }
 
@@ -299,21 +303,17 @@ pub struct SignInStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncryptionStatus {
     /// What can be decrypted, and what to do about the rest.
-    #[serde(default)]
     pub encryption: Option<String>,
     /// Whether the session is verified.
-    #[serde(default)]
     pub verified: Option<bool>,
     /// Whether the account's current key backup is the one whose key is stored here; `None` where none is used.
-    #[serde(default)]
     pub key_backup: Option<bool>,
     /// Whether the key of the encryption store is in a file, because no keyring has accepted it.
-    #[serde(default)]
     pub key_in_file: bool,
 }
 
 impl EncryptionStatus {
-    /// Whether such a popup is still true for the account; `None` if that is not known.
+    /// Whether what this popup says is still true; `None` if unknown.
     #[must_use]
     pub fn is_told_by(&self, popup: OwnPopup) -> Option<bool> {
         match popup {
@@ -349,5 +349,39 @@ impl EncryptionStatus {
             "no keyring has taken the key to the encryption keys: it lies in a file, which protects against nobody who can \
              read the file",
         )
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::app_info;
+
+    /// The status of a program that has no accounts, and where all is well.
+    pub(crate) fn status() -> Status {
+        let works = ServiceState { available: true, reason: None };
+        Status {
+            running: true,
+            version: app_info::VERSION.to_owned(),
+            pid: 1,
+            since: Timestamp::UNIX_EPOCH,
+            listen: vec!["127.0.0.1:7".to_owned()],
+            public_url: "http://127.0.0.1:7".to_owned(),
+            tls: None,
+            unread: 0,
+            missed_calls: 0,
+            paused_until: None,
+            muted: false,
+            muted_rooms: Vec::new(),
+            inbox: InboxStatus { notices: 0, unshown: 0 },
+            accounts: Vec::new(),
+            popup: works.clone(),
+            tray: works.clone(),
+            sound: works,
+            no_tray: false,
+            is_starting: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn with_command(text: &str) -> String {
     text.replace("`pushbell", &format!("`{}", command()))
 }
 
-/// Where a page of the documentation is: its path where it was installed or built with this program, else its name.
+/// The path of a page of the documentation, if it was installed or built with this program; else its name.
 pub(crate) fn documentation(page: &str) -> String {
     let found = env::current_exe().ok().and_then(|program| page_beside(&program, page));
     found.map_or_else(|| format!("docs/{page} of Pushbell's documentation"), |path| path.display().to_string())
@@ -30,7 +30,7 @@ const NAME: &str = "pushbell";
 
 fn command_for(program: &Path, path: &std::ffi::OsStr) -> String {
     let file = format!("{NAME}{}", env::consts::EXE_SUFFIX);
-    // The shell takes the first.
+    // The shell runs the first one found.
     let found = env::split_paths(path).map(|directory| directory.join(&file)).find(|file| file.is_file());
     let same = |found: PathBuf| fs::canonicalize(found).ok().zip(fs::canonicalize(program).ok());
     if found.and_then(same).is_some_and(|(found, program)| found == program) {
@@ -45,12 +45,12 @@ fn command_for(program: &Path, path: &std::ffi::OsStr) -> String {
     }
 }
 
-/// One word for a POSIX shell, whatever is in it.
+/// Quotes a word for a POSIX shell.
 pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// `bin/pushbell` has it in `share/doc` beside `bin`, `target/release/pushbell` in `docs` beside `target`.
+/// The page in `share/doc` beside the `bin` of an installed program, or in `docs` beside the `target` of a built one.
 fn page_beside(program: &Path, page: &str) -> Option<PathBuf> {
     let page = Path::new("docs").join(page);
     let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/doc").join(NAME).join(&page));

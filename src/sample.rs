@@ -83,31 +83,21 @@ pub(crate) fn body(kind: Kind, account: &Account, number: &str) -> Result<Value,
     Ok(json!({ "notification": notification }))
 }
 
-/// Where the running program listens, by its status.
+/// Sends a sample push to this account through the endpoint of the running program. `listen`: its listening addresses. Returns
+/// the endpoint's base URL.
 ///
 /// # Errors
-/// When it does not say.
-pub(crate) fn address(listen: &[String]) -> Result<SocketAddr, String> {
-    let first = listen.first().and_then(|address| address.parse().ok());
-    first.ok_or_else(|| "the running Pushbell does not say where it listens".to_owned())
-}
-
-/// How its URLs begin.
-pub(crate) fn scheme(has_tls: bool) -> &'static str {
-    if has_tls { "https" } else { "http" }
-}
-
-/// Sends a sample push to this account through the endpoint at this address.
-///
-/// # Errors
-/// A sentence when it was not taken.
+/// A sentence when the push was not accepted.
 pub(crate) async fn send(
     kind: Kind,
     account: &Account,
     number: &str,
-    scheme: &'static str,
-    address: SocketAddr,
-) -> Result<(), String> {
+    listen: &[String],
+    has_tls: bool,
+) -> Result<String, String> {
+    let address = listen.first().and_then(|address| address.parse::<SocketAddr>().ok());
+    let address = address.ok_or_else(|| "the running Pushbell does not say where it listens".to_owned())?;
+    let scheme = if has_tls { "https" } else { "http" };
     let failed = |reason: &dyn fmt::Display| format!("{scheme}://{address}: {reason}");
     let body = body(kind, account, number).map_err(|error| failed(&error))?.to_string().into_bytes();
     let sending = http_client::post_to_own_endpoint(scheme, address, notify::PATH, body, PATIENCE);
@@ -120,7 +110,7 @@ pub(crate) async fn send(
     if !rejected.is_empty() {
         return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
     }
-    Ok(())
+    Ok(format!("{scheme}://{address}"))
 }
 
 /// Type and content of the event of a push; a badge has none.

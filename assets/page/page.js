@@ -101,17 +101,19 @@ const send = async (form, button) => {
   }
   const note = fresh.getElementById("note");
   const isDone = note.querySelector(".failed") === null;
-  // What was typed stays where it was not taken. The form may have been made anew since.
+  const field = form.querySelector("[id]");
+  // The form may have been made anew since.
+  const current = () => form.isConnected || field === null ? form : document.getElementById(field.id)?.closest("form") ?? form;
+  // What was typed stays where it was not taken.
   if (isDone && !form.matches("[data-checked]")) {
-    const field = form.querySelector("[id]");
-    const here = form.isConnected || field === null ? form : document.getElementById(field.id)?.closest("form") ?? form;
-    here.reset();
-    here.closest("details.reply")?.removeAttribute("open");
+    current().reset();
+    current().closest("details.reply")?.removeAttribute("open");
     if (section === "/settings") for (const part of ["autostart"]) replace(fresh, part);
   }
   // A step of the set-up is left as a whole; elsewhere something may be half-written in another form.
   if (main !== null) takeOver(fresh, isDone && section === "/setup");
-  const shown = document.getElementById("note");
+  // A setting shows its note itself, so that it stays in view.
+  const shown = current().querySelector(".sent") ?? document.getElementById("note");
   shown.replaceChildren(...note.childNodes);
   if (shown.firstElementChild !== null) shown.scrollIntoView({ block: "nearest" });
 };
@@ -149,6 +151,7 @@ let checking = 0;
 document.addEventListener("input", (event) => {
   const form = event.target.closest("[data-checked]");
   if (form === null) return;
+  form.querySelector(".sent").replaceChildren();
   clearTimeout(checking);
   checking = setTimeout(async () => {
     const answer = await fetch("/settings/check", { method: "POST", body: new URLSearchParams(new FormData(form)) });

@@ -201,6 +201,12 @@ impl Accounts {
         self.iter().find(|account| &*account.name == name)
     }
 
+    /// The account that is signed in as this user.
+    #[must_use]
+    pub fn of_user(&self, user_id: &str) -> Option<&Account> {
+        self.iter().find(|account| account.sign_in.as_ref().is_some_and(|sign_in| sign_in.user_id == user_id))
+    }
+
     /// Why unknown pushkeys are [`Admission::Undecided`] now, if they are.
     #[must_use]
     pub fn unreadable(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Switches autostart for the tray menu.
 
-use std::{env, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
@@ -25,9 +25,7 @@ impl AutostartSwitch {
 
     /// Turns it on or off, then reports whether it is on.
     pub(super) fn set(&self, on: bool) {
-        self.change(move || {
-            if on { autostart::turn_on(&env::current_exe()?) } else { autostart::turn_off() }.map(drop)
-        });
+        self.change(move || autostart::set(on).map(drop));
     }
 
     fn change(&self, change: impl FnOnce() -> std::io::Result<()> + Send + 'static) {

@@ -7,16 +7,15 @@ use jiff::Timestamp;
 use super::{
     Context, Failure,
     arguments::{self, AddAccount},
-    output,
+    block_on, output,
     person::Person,
     relay,
 };
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, Way, new_pushkey},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, SignIn, Way, new_pushkey},
     control::{Request, local_time},
     ntfy::Relay,
     registration,
-    secrets::{Place, Secrets},
 };
 
 /// Hint for a user without accounts.
@@ -62,7 +61,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
     tell_running(context)
 }
 
-/// Adds an account whose relay works, and keeps what is secret of that.
+/// Adds an account if its relay works, and saves the relay's secrets.
 async fn add_relayed(
     context: &Context,
     file: &AccountsFile,
@@ -71,31 +70,19 @@ async fn add_relayed(
     out: &mut dyn Write,
 ) -> Result<Relay, Failure> {
     let person = Person::at_terminal();
-    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
+    let secrets = context.secrets(person.as_ref());
     let (relay, checked) = relay::checked(relay, person.as_ref(), out).await?;
     checked.map_err(Failure::Failed)?;
-    // Before its secret: that of another of its name stays.
+    // Before the secrets: if the name is taken, those of the other account stay.
     file.add(account.clone())?;
     match secrets.save_relay(&account.name, &relay).await {
-        Ok(Place::Keyring(name)) => writeln!(out, "Its topic is in the keyring ({name}).")?,
-        Ok(Place::File { path, reason }) => {
-            let reason = output::harmless(&reason);
-            writeln!(out, "Its topic is in {}, which only you can read ({reason}).", path.display())?;
-        }
+        Ok(place) => writeln!(out, "Its topic is in {}.", output::place(&place))?,
         Err(error) => {
             file.remove(&account.name)?;
             return Err(error.into());
         }
     }
     Ok(relay)
-}
-
-fn block_on<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = super::runtime()?;
-    let answered = runtime.block_on(asked);
-    // A pending read of the terminal must not delay the exit.
-    runtime.shutdown_background();
-    answered
 }
 
 fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -135,24 +122,25 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
 
 fn show(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    let account = find(&accounts, name)?;
     let relay = relay_of(context, account)?;
     write!(out, "{}", registration::describe(account, relay.as_ref(), &context.public_url()?))?;
     Ok(())
 }
 
-/// What the account's pushes come through, if that is not our endpoint.
+/// The account's relay, if it has one.
 fn relay_of(context: &Context, account: &Account) -> Result<Option<Relay>, Failure> {
     if account.relay_address().is_none() {
         return Ok(None);
     }
-    let secrets = Secrets::of_a_command(&context.paths, Person::at_terminal().is_some());
+    let secrets = context.secrets(Person::at_terminal().as_ref());
     block_on(async { Ok(secrets.relay(account).await?) })
 }
 
 fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    let account = find(&accounts, name)?;
+    let name = &*account.name;
     if account.sign_in.is_some() {
         return Err(Failure::Failed(format!(
             "the account \"{name}\" is signed in: `pushbell logout {name}` removes its pusher, signs out and forgets it"
@@ -161,7 +149,7 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
     let relay = relay_of(context, account);
     AccountsFile::new(&context.paths.accounts).remove(name)?;
     if account.relay.is_some() {
-        let secrets = Secrets::of_a_command(&context.paths, Person::at_terminal().is_some());
+        let secrets = context.secrets(Person::at_terminal().as_ref());
         let forgotten = block_on(async { Ok(secrets.forget_relay(name).await?) });
         writeln!(
             out,
@@ -179,6 +167,27 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
         "Removed the account \"{name}\". Its homeserver will be told so at its next push, and then deletes the pusher."
     )?;
     tell_running(context)
+}
+
+/// The account with this name, or that is signed in as this user.
+pub(super) fn find<'a>(accounts: &'a Accounts, named: &str) -> Result<&'a Account, AccountsError> {
+    let found = accounts.find(named).or_else(|| accounts.of_user(named));
+    found.ok_or_else(|| AccountsError::NoSuchAccount(named.to_owned()))
+}
+
+/// The signed-in account with this name or user ID, or else the only one.
+pub(super) fn signed_in<'a>(accounts: &'a Accounts, named: Option<&str>) -> Result<(&'a Account, &'a SignIn), Failure> {
+    let mut found = accounts
+        .iter()
+        .filter_map(|account| Some((account, account.sign_in.as_ref()?)))
+        .filter(|(account, sign_in)| named.is_none_or(|named| *account.name == *named || sign_in.user_id == named));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(Failure::Usage("several accounts are signed in: name one".to_owned())),
+        (None, _) => {
+            Err(Failure::Failed("there is no such account that is signed in: `pushbell login` signs in".to_owned()))
+        }
+    }
 }
 
 /// Has the running program reload its accounts before the command ends. It watches the file as well.

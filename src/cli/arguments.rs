@@ -135,7 +135,7 @@ pub(super) struct Run {
 }
 
 /// `pushbell login`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Login {
     /// Your user ID: @alice:example.org
@@ -182,21 +182,7 @@ pub(super) struct Login {
 impl Login {
     /// With a user ID alone.
     pub(super) fn of(user: &str) -> Self {
-        Self {
-            user: user.to_owned(),
-            homeserver: None,
-            password_file: None,
-            token_file: None,
-            recovery_key_file: None,
-            auto: false,
-            push: false,
-            listen: false,
-            ntfy: None,
-            ntfy_token_file: None,
-            event_id_only: false,
-            wait: None,
-            anyway: false,
-        }
+        Self { user: user.to_owned(), ..Self::default() }
     }
 
     /// The way that is chosen, if one is.

@@ -1,6 +1,6 @@
 //! `pushbell autostart`: start with the desktop.
 
-use std::{env, io, io::Write};
+use std::io::Write;
 
 use super::{Context, Failure, arguments::Autostart as Asked};
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
 
 pub(super) fn run(context: &Context, asked: Asked, out: &mut dyn Write) -> Result<(), Failure> {
     let state = match asked {
-        Asked::On => env::current_exe().and_then(|program| autostart::turn_on(&program)),
-        Asked::Off => autostart::turn_off(),
+        Asked::On => autostart::set(true),
+        Asked::Off => autostart::set(false),
         Asked::Status => autostart::status(),
     };
-    let state = state.map_err(|error: io::Error| Failure::Failed(format!("starting with the desktop: {error}")))?;
+    let state = state.map_err(|error| Failure::Failed(format!("starting with the desktop: {error}")))?;
     if asked != Asked::Status {
         // Updates the menu of a running program; a failure of that does not concern this command.
         drop(context.ask(&Request::ReloadAutostart));

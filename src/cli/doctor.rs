@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 use textwrap::{Options, WordSplitter};
 
-use super::{Context, Failure, output};
+use super::{Context, Failure, block_on, output};
 use crate::{
     doctor::{self, Finding, Verdict},
     failure, invocation,
@@ -24,21 +24,17 @@ const NO_BREAK_SPACE: &str = "\u{a0}";
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     // As the program does when it starts; but before its first start no files are created.
-    if context.paths.data.is_dir() {
+    if context.paths.cache.is_dir() {
         // If it fails, the sound check reports that.
-        drop(sound_server::prepare(&context.paths.data));
+        drop(sound_server::prepare(&context.paths.cache));
     }
-    let runtime = super::runtime()?;
-    let findings = runtime.block_on(doctor::examine(&context.paths, context.has_config_file()));
-    // A slow name server must not delay the exit.
-    runtime.shutdown_background();
-
+    let findings = block_on(async { Ok(doctor::examine(&context.paths, context.has_config_file()).await) })?;
     let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Good);
     if json {
         writeln!(out, "{}", output::json(&json!({ "verdict": verdict, "checks": findings }))?)?;
     } else {
         write_findings(&findings, out)?;
-        writeln!(out, "\n{}", summary(&findings))?;
+        writeln!(out, "\n{}", doctor::summary(&findings))?;
     }
     if verdict == Verdict::Fault { Err(Failure::Reported(failure::FAILED)) } else { Ok(()) }
 }
@@ -83,19 +79,6 @@ fn with_whole_commands(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(n, part)| if n % 2 == 1 { part.replace(' ', NO_BREAK_SPACE) } else { part.to_owned() });
     parts.collect::<Vec<_>>().join("`")
-}
-
-fn summary(findings: &[Finding]) -> String {
-    let of = |verdict| findings.iter().filter(move |finding| finding.verdict == verdict);
-    let count = |verdict, one, more| output::counted(of(verdict).count() as u64, one, more);
-    let warnings = count(Verdict::Warning, "warning", "warnings");
-    match (of(Verdict::Fault).next(), of(Verdict::Warning).next()) {
-        (Some(first), _) => {
-            format!("{}, {warnings}. Begin with: {}.", count(Verdict::Fault, "fault", "faults"), first.part)
-        }
-        (None, Some(_)) => format!("No faults, {warnings}."),
-        (None, None) => "All is well.".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -146,8 +129,8 @@ mod tests {
 
     #[test]
     fn the_summary_says_where_to_begin() {
-        assert_eq!(summary(&findings()), "1 fault, 1 warning. Begin with: endpoint.");
-        assert_eq!(summary(&findings()[..1]), "All is well.");
-        assert_eq!(summary(&findings()[..2]), "No faults, 1 warning.");
+        assert_eq!(doctor::summary(&findings()), "1 fault, 1 warning. Begin with: endpoint.");
+        assert_eq!(doctor::summary(&findings()[..1]), "All is well.");
+        assert_eq!(doctor::summary(&findings()[..2]), "No faults, 1 warning.");
     }
 }

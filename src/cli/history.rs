@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, arguments::History, output};
+use super::{Context, Failure, arguments::History, block_on, output};
 use crate::{
     control, encryption, inbox,
     notice::{Notice, Presentation},
@@ -19,7 +19,7 @@ use crate::{
 const LONGEST_FROM: usize = 36;
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
-    let seals = super::runtime()?.block_on(encryption::seals(&context.paths));
+    let seals = block_on(async { Ok(encryption::seals(&context.paths).await) })?;
     let account = asked.account.as_deref().map(|named| account_name(context, named)).transpose()?;
     let is_wanted = |notice: &Notice| {
         account.as_ref().is_none_or(|account| notice.account == *account)
@@ -46,9 +46,7 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
 
 /// Name of the account with this name or user ID. Notices of an account that was removed remain under its name.
 fn account_name(context: &Context, named: &str) -> Result<String, Failure> {
-    let accounts = context.accounts()?;
-    let signed_in = accounts.iter().find(|account| account.sign_in.as_ref().is_some_and(|it| it.user_id == named));
-    Ok(signed_in.map_or(named, |account| &account.name).to_owned())
+    Ok(context.accounts()?.of_user(named).map_or(named, |account| &account.name).to_owned())
 }
 
 /// Whether the notice's room has this id or alias, or a name that contains it, ignoring case.

@@ -1,13 +1,13 @@
-//! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account that the sign-in has made, and
-//! counts nothing of it as unread any more.
+//! `pushbell logout`: removes the pusher, signs out, deletes the secrets and the account that the login has created, and resets
+//! its counts.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
-use tokio::runtime::Runtime;
-
-use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, person::Person};
+use super::{
+    Context, Failure, account, arguments, block_on, login::account_name::is_made_by_login, output, person::Person,
+};
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn, Way},
+    accounts::{Account, Accounts, AccountsFile, SignIn, Way},
     app,
     control::{Instance, InstanceError, Request},
     encryption,
@@ -16,6 +16,7 @@ use crate::{
     inbox::{Inbox, Read},
     page::Conversation,
     paths::Paths,
+    push::text,
     secrets::Secrets,
     session::{self, SessionError, Sessions},
 };
@@ -32,29 +33,19 @@ enum SignOut {
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let logout = Logout::new(context, asked.anyway, Person::at_terminal())?;
-    let ended = match &asked.name {
-        Some(name) => logout.account(find(&accounts, name)?, out),
-        None => logout.all(&accounts, out),
-    };
-    logout.runtime.shutdown_background();
-    ended
+    let logout = Logout::new(context, asked.anyway, Person::at_terminal());
+    match &asked.name {
+        Some(name) => block_on(logout.account(account::find(&accounts, name)?, out)),
+        None => block_on(logout.all(&accounts, out)),
+    }
 }
 
 /// Signs out of this account from the page.
 pub(super) fn for_page(paths: Paths, account: &str, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let accounts = context.accounts()?;
-    let logout = Logout::new(&context, false, Some(Person::AtPage(conversation.clone())))?;
-    let ended = logout.account(find(&accounts, account)?, &mut conversation.writer());
-    logout.runtime.shutdown_background();
-    ended
-}
-
-fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> {
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == name);
-    let account = accounts.find(name).or_else(|| accounts.iter().find(is_theirs));
-    Ok(account.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?)
+    let logout = Logout::new(&context, false, Some(Person::AtPage(conversation.clone())));
+    block_on(logout.account(account::find(&accounts, account)?, &mut conversation.writer()))
 }
 
 /// Shared state of the steps of a logout.
@@ -63,17 +54,16 @@ struct Logout<'a> {
     anyway: bool,
     person: Option<Person>,
     secrets: Secrets,
-    runtime: Runtime,
 }
 
 impl<'a> Logout<'a> {
-    fn new(context: &'a Context, anyway: bool, person: Option<Person>) -> Result<Self, Failure> {
-        let secrets = Secrets::of_a_command(&context.paths, person.is_some());
-        Ok(Self { context, anyway, person, secrets, runtime: super::runtime()? })
+    fn new(context: &'a Context, anyway: bool, person: Option<Person>) -> Self {
+        let secrets = context.secrets(person.as_ref());
+        Self { context, anyway, person, secrets }
     }
 
     /// Signs out of every signed-in account; continues after a failure.
-    fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
         let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
         if signed_in.is_empty() {
             writeln!(out, "No account is signed in.")?;
@@ -82,7 +72,7 @@ impl<'a> Logout<'a> {
         let mut has_failed = false;
         for account in signed_in {
             writeln!(out, "{}", account.name)?;
-            if let Err(failure) = self.account(account, out) {
+            if let Err(failure) = self.account(account, out).await {
                 has_failed = true;
                 if let Some(message) = failure.message() {
                     writeln!(out, "{}", output::harmless(&message))?;
@@ -93,14 +83,14 @@ impl<'a> Logout<'a> {
         if has_failed { Err(Failure::Reported(crate::failure::FAILED)) } else { Ok(()) }
     }
 
-    fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
         let name = &*account.name;
         let Some(sign_in) = &account.sign_in else {
             return Err(Failure::Failed(format!(
                 "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
             )));
         };
-        let left = self.runtime.block_on(self.sign_out(account, sign_in, out))?;
+        let left = self.sign_out(account, sign_in, out).await?;
         let file = AccountsFile::new(&self.context.paths.accounts);
         if is_made_by_login(account) {
             file.remove(name)?;
@@ -115,7 +105,7 @@ impl<'a> Logout<'a> {
             )?;
         }
         account::tell_running(self.context)?;
-        self.clear_numbers(name)?;
+        self.clear_numbers(name).await?;
         match left {
             None => Ok(()),
             Some(step) => {
@@ -158,11 +148,11 @@ impl<'a> Logout<'a> {
     }
 
     /// Marks everything of the account as read, through the running program or else in the inbox itself.
-    fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
+    async fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
         let request = Request::ClearAccount { account: account.to_owned() };
         let cleared = match self.context.tell(&request) {
             Ok(true) => Ok(()),
-            Ok(false) => self.runtime.block_on(self.clear_in_inbox(account)),
+            Ok(false) => self.clear_in_inbox(account).await,
             Err(error) => Err(error.into()),
         };
         cleared.map_err(|reason| {
@@ -177,7 +167,7 @@ impl<'a> Logout<'a> {
         }
         let _instance = match Instance::acquire(paths, Duration::ZERO) {
             Ok(instance) => instance,
-            // The program has started meanwhile, and has read the accounts.
+            // The program has started meanwhile, and has read the new list of accounts.
             Err(InstanceError::AlreadyRunning) => return Ok(()),
             Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
@@ -211,7 +201,7 @@ async fn end_session(
             }
             writeln!(out, "Removed the pusher.")?;
         }
-        // It goes with its session.
+        // The pusher ends with its session.
         Err(error) if sign_in.method.owns_session() => tracing::info!("{error}"),
         Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
     }
@@ -226,7 +216,7 @@ async fn end_session(
     Ok(SignOut::SignedOut)
 }
 
-/// Removes the pusher. An ended session has none.
+/// Removes the pusher. That of an ended session is gone already.
 async fn remove_pusher(client: &HomeserverClient, account: &Account, pushkey: &str) -> Result<(), HomeserverError> {
     match client.remove_pusher(&account.app_id, pushkey).await {
         Err(error) if !error.is_unknown_token() => Err(error),
@@ -245,7 +235,7 @@ async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut d
     match removed.await {
         Ok(0) => {}
         Ok(number) => {
-            let rules = output::counted(number as u64, "push rule", "push rules");
+            let rules = text::counted(number as u64, "push rule");
             writeln!(out, "Removed {rules} for encrypted rooms.")?;
         }
         Err(error) if error.is_unknown_token() || error.is_unrecognized() => {}
@@ -259,27 +249,28 @@ async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut d
 
 /// What the user still has to do (pure).
 fn remaining(account: &Account, sign_in: &SignIn, result: &SignOut) -> Option<String> {
-    match result {
-        SignOut::SignedOut => None,
-        SignOut::NoToken | SignOut::Unreachable(_) if sign_in.method.owns_session() => {
-            let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
-            Some(format!(
-                "sign out the session \"{}\"{device} of {} in your client's list of sessions. Its pusher goes with it.",
-                session::device_name(),
-                sign_in.user_id
-            ))
-        }
-        SignOut::NoToken | SignOut::Unreachable(_) if !is_made_by_login(account) => Some(format!(
-            "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
-             remove {}`: the next push then ends it.",
-            sign_in.homeserver, account.name, account.name
-        )),
-        SignOut::NoToken | SignOut::Unreachable(_) => Some(format!(
-            "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
-             that it does not know the account.",
-            sign_in.homeserver, account.name
-        )),
+    if matches!(result, SignOut::SignedOut) {
+        return None;
     }
+    let SignIn { user_id, device_id, homeserver, method, .. } = sign_in;
+    let name = &account.name;
+    Some(if method.owns_session() {
+        let device = if device_id.is_empty() { String::new() } else { format!(" ({device_id})") };
+        format!(
+            "sign out the session \"{}\"{device} of {user_id} in your client's list of sessions. Its pusher goes with it.",
+            session::device_name()
+        )
+    } else if is_made_by_login(account) {
+        format!(
+            "{homeserver} still has the pusher of \"{name}\". If this desktop can be reached, the next push ends it: Pushbell \
+             answers that it does not know the account."
+        )
+    } else {
+        format!(
+            "{homeserver} still has the pusher of \"{name}\", and goes on pushing to it. If nobody else does, run `pushbell \
+             account remove {name}`: the next push then ends it."
+        )
+    })
 }
 
 #[cfg(test)]

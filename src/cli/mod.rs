@@ -38,9 +38,11 @@ use crate::{
     paths::Paths,
     platform::console,
     push::text,
+    secrets::Secrets,
     sound,
 };
 use arguments::{Arguments, Command, Run};
+use person::Person;
 
 /// Runs the command and returns its exit code. Every failure is one message on stderr that begins with "pushbell: ".
 #[must_use]
@@ -72,6 +74,15 @@ fn usage(error: &clap::Error) -> String {
     text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
+/// Runs the asynchronous part of a command.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(work);
+    // A blocking call that goes on, such as a read of the terminal, must not delay the exit.
+    runtime.shutdown_background();
+    ended
+}
+
 /// Shared context of all commands.
 struct Context {
     paths: Paths,
@@ -101,7 +112,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     match command {
         Command::Run(Run { no_tray }) => {
-            let page = page::serving(page::Sessions {
+            let page = page::serving(page::AccountCommands {
                 sign_in: login::for_page,
                 sign_out: logout::for_page,
                 verify: verify::for_page,
@@ -162,12 +173,17 @@ impl Context {
         }
     }
 
+    /// The secrets. A person at the terminal has time to unlock the keyring.
+    fn secrets(&self, person: Option<&Person>) -> Secrets {
+        Secrets::of_a_command(&self.paths, person.is_some())
+    }
+
     /// The public address: that of the running program, or else the configured one.
     fn public_url(&self) -> Result<String, Failure> {
-        match self.status() {
-            Ok(status) => Ok(status.public_url),
-            Err(_) => Ok(self.config()?.server.base_url()),
+        if let Ok(status) = self.status() {
+            return Ok(status.public_url);
         }
+        Ok(self.config()?.server.base_url())
     }
 
     /// The configuration file; the default configuration until the first start has written one.

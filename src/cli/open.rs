@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Context, Failure};
+use super::{Context, Failure, block_on};
 use crate::{
     control::{AskError, Reply, Request, Section},
     platform::open::{browser_available, open_in_browser},
@@ -12,13 +12,7 @@ pub(super) fn run(context: &Context, section: Section, out: &mut dyn Write) -> R
     let Reply::Page { address } = context.ask(&Request::OpenPage { section })? else {
         return Err(AskError::unexpected().into());
     };
-    let opened = if browser_available() {
-        let runtime = super::runtime()?;
-        runtime.block_on(open_in_browser(&address)).is_ok()
-    } else {
-        false
-    };
-    if opened {
+    if browser_available() && block_on(async { Ok(open_in_browser(&address).await.is_ok()) })? {
         return Ok(writeln!(out, "Your browser opens.")?);
     }
     writeln!(

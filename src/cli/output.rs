@@ -6,7 +6,7 @@ use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
 
-use crate::push::text;
+use crate::{push::text, secrets::Place};
 
 /// Maximum length of untrusted text, in characters.
 const LONGEST_TEXT: usize = 200;
@@ -71,9 +71,14 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(text::escape_json(&serde_json::to_string(value)?))
 }
 
-/// "1 notice", "2 notices".
-pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
+/// Where a secret was put, in words.
+pub(super) fn place(place: &Place) -> String {
+    match place {
+        Place::Keyring(name) => format!("the keyring ({name})"),
+        Place::File { path, reason } => {
+            format!("{}, which only you can read ({})", path.display(), harmless(reason))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! An ntfy server that is to relay pushes: found to work before anything is changed.
+//! Checks an ntfy server before it is used as a relay.
 
 use std::{io::Write, path::Path, time::Duration};
 
@@ -11,22 +11,22 @@ use crate::{
     },
 };
 
-/// How long a request of the probe may take: the user is waiting.
+/// Time limit for a request of the probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A fresh topic of the server at that address. `token_file`: what has the access token for reading it, where it wants one.
+/// A new topic at this server. `token_file` holds the access token for reading it, if the server requires one.
 pub(super) fn fresh(address: &str, token_file: Option<&Path>) -> Result<Relay, Failure> {
     let token = token(token_file)?;
     Relay::new(address, token).map_err(|error| Failure::Usage(format!("--ntfy {address}: {error}")))
 }
 
-/// The access token in that file.
+/// The access token in the file.
 pub(super) fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
-    // No token has blanks, but a line that was copied may.
+    // Tokens have no spaces, but a copied line may.
     file.map(|file| login::read_secret(file).map(|line| line.trim().to_owned())).transpose()
 }
 
-/// The relay, once looked at, and what is wrong with it in sentences. Where it wants an access token the person is asked.
+/// Probes the relay, and asks the person for an access token if it requires one. Returns the relay, and what is wrong with it.
 pub(super) async fn checked(
     mut relay: Relay,
     person: Option<&Person>,

@@ -1,13 +1,13 @@
 //! `pushbell room`: notification settings of single rooms, by the account's push rules at the homeserver.
 
-use std::{collections::BTreeMap, io::Write};
+use std::io::Write;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Context, Failure, arguments, output, terminal::Terminal};
+use super::{Context, Failure, account::signed_in, arguments, block_on, output, person::Person};
 use crate::{
-    accounts::{Account, Accounts, SignIn},
+    accounts::{Account, SignIn},
     control::Request,
     encryption::not_read,
     homeserver::{
@@ -29,62 +29,31 @@ const WAKES: &str = "The room is encrypted: the homeserver does not see who is m
 
 pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let terminal = Terminal::find();
-    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
+    let person = Person::at_terminal();
+    let secrets = context.secrets(person.as_ref());
     let known = inbox::known_rooms(&context.paths.database, MAX_ROOMS)?;
-    let runtime = super::runtime()?;
     let of = |account| RoomsOf::new(account, &secrets, &known);
-    let ended = runtime.block_on(async {
+    let one = |named: &Option<String>| signed_in(&accounts, named.as_deref()).map(of);
+    block_on(async {
         match command {
-            arguments::Room::List { account: Some(name), json } => {
-                list(&[of(one(&accounts, Some(&name))?)], json, out).await
-            }
             arguments::Room::List { account: None, json } => {
-                let all: Vec<_> = signed_in(&accounts, None).into_iter().map(of).collect();
-                if all.is_empty() {
-                    return Err(nobody());
-                }
-                list(&all, json, out).await
+                let all =
+                    accounts.iter().filter_map(|account| Some(of((account, account.sign_in.as_ref()?)))).collect();
+                list(all, json, out).await
             }
-            arguments::Room::Show { which, json } => {
-                of(one(&accounts, which.account.as_deref())?).show(&which.room, json, out).await
-            }
+            arguments::Room::List { account, json } => list(vec![one(&account)?], json, out).await,
+            arguments::Room::Show { which, json } => one(&which.account)?.show(&which.room, json, out).await,
             arguments::Room::Set(asked) => {
-                of(one(&accounts, asked.which.account.as_deref())?).set(&asked, terminal, out).await
+                one(&asked.which.account)?.set(&asked, person.as_ref(), out).await?;
+                // The running program reloads the rules.
+                context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
+                    Failure::Failed(format!(
+                        "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
+                    ))
+                })
             }
         }
-        .map(|is_changed| is_changed.then_some(()))
-    });
-    runtime.shutdown_background();
-    if ended?.is_none() {
-        return Ok(());
-    }
-    // The running program reloads the rules.
-    context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
-        Failure::Failed(format!(
-            "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
-        ))
     })
-}
-
-/// The signed-in accounts, or only the one with this name or user ID.
-fn signed_in<'a>(accounts: &'a Accounts, name: Option<&str>) -> Vec<(&'a Account, &'a SignIn)> {
-    let all = accounts.iter().filter_map(|account| Some((account, account.sign_in.as_ref()?)));
-    all.filter(|(account, sign_in)| name.is_none_or(|name| *account.name == *name || sign_in.user_id == name)).collect()
-}
-
-fn one<'a>(accounts: &'a Accounts, name: Option<&str>) -> Result<(&'a Account, &'a SignIn), Failure> {
-    match signed_in(accounts, name).as_slice() {
-        [one] => Ok(*one),
-        [] => Err(nobody()),
-        _ => Err(Failure::Usage("there are several accounts: name one with --account NAME".to_owned())),
-    }
-}
-
-fn nobody() -> Failure {
-    let says = "there is no such account that is signed in: what rooms notify of is kept by the homeserver, and \
-                `pushbell login` signs in";
-    Failure::Failed(says.to_owned())
 }
 
 /// The rooms of an account.
@@ -92,8 +61,8 @@ struct RoomsOf<'a> {
     account: &'a Account,
     sign_in: &'a SignIn,
     secrets: &'a Secrets,
-    /// By room id; the position tells the order, newest first.
-    known: BTreeMap<&'a str, (usize, &'a KnownRoom)>,
+    /// Those of the inbox, newest first.
+    known: Vec<&'a KnownRoom>,
 }
 
 /// A line of the list.
@@ -105,14 +74,16 @@ struct Row {
     every_encrypted: Option<EveryEncrypted>,
 }
 
-async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+async fn list(all: Vec<RoomsOf<'_>>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Err(Failure::Failed("no account is signed in: `pushbell login` signs in".to_owned()));
+    }
     let mut rows = Vec::new();
-    for account in all {
+    for account in &all {
         let rules = account.ask(|client| async move { Ok(client.push_rules().await?) }).await?;
-        let mut rooms: Vec<&str> = account.known.keys().copied().chain(rules.rooms_with_rules()).collect();
-        rooms.sort_unstable_by_key(|room| (account.known.get(room).map_or(usize::MAX, |(at, _)| *at), *room));
-        rooms.dedup();
-        for room in rooms {
+        let known = account.known.iter().map(|room| room.room_id.as_str());
+        let others = rules.rooms_with_rules().into_iter().filter(|room| account.known(room).is_none());
+        for room in known.chain(others) {
             let row = account.row(room.to_owned(), &rules);
             if json {
                 writeln!(out, "{}", output::json(&row.json(account.account))?)?;
@@ -127,21 +98,22 @@ async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bo
         }
     }
     if json {
-        return Ok(false);
+        return Ok(());
     }
     if rows.is_empty() {
-        writeln!(out, "No messages have come yet, and no room has a rule of its own.")?;
-    } else {
-        output::table(out, ["ACCOUNT", "NOTIFIES OF", "NAME", "ROOM"], &rows, output::terminal_columns())?;
+        return Ok(writeln!(out, "No messages have come yet, and no room has a rule of its own.")?);
     }
-    Ok(false)
+    Ok(output::table(out, ["ACCOUNT", "NOTIFIES OF", "NAME", "ROOM"], &rows, output::terminal_columns())?)
 }
 
 impl<'a> RoomsOf<'a> {
     fn new((account, sign_in): (&'a Account, &'a SignIn), secrets: &'a Secrets, known: &'a [KnownRoom]) -> Self {
-        let known = known.iter().filter(|room| *room.account == *account.name).enumerate();
-        let known = known.map(|(position, room)| (room.room_id.as_str(), (position, room))).collect();
+        let known = known.iter().filter(|room| *room.account == *account.name).collect();
         Self { account, sign_in, secrets, known }
+    }
+
+    fn known(&self, room_id: &str) -> Option<&'a KnownRoom> {
+        self.known.iter().copied().find(|room| room.room_id == room_id)
     }
 
     async fn ask<T, F: Future<Output = Result<T, SessionError>>>(
@@ -157,13 +129,9 @@ impl<'a> RoomsOf<'a> {
         if room.starts_with('!') {
             return Ok(room.to_owned());
         }
-        let is_meant = |known: &KnownRoom| {
-            let is =
-                |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase() == room.to_lowercase());
-            // A direct room is identified by its sender.
-            is(&known.name) || is(&known.alias) || (known.name.is_none() && known.alias.is_none() && is(&known.sender))
-        };
-        let found: Vec<_> = self.known.values().map(|(_, known)| *known).filter(|known| is_meant(known)).collect();
+        let is = |text: Option<&String>| text.is_some_and(|text| text.to_lowercase() == room.to_lowercase());
+        let is_meant = |known: &&&KnownRoom| is(name(known)) || is(known.alias.as_ref());
+        let found: Vec<_> = self.known.iter().filter(is_meant).collect();
         match found.as_slice() {
             [one] => Ok(one.room_id.clone()),
             [] if room.starts_with('#') => {
@@ -186,13 +154,9 @@ impl<'a> RoomsOf<'a> {
     }
 
     fn row(&self, room_id: String, rules: &PushRules) -> Row {
-        let known = self.known.get(room_id.as_str()).map(|(_, known)| *known);
-        let name = known.and_then(|known| {
-            let is_direct = known.name.is_none() && known.alias.is_none();
-            known.name.clone().or_else(|| known.sender.clone().filter(|_| is_direct))
-        });
+        let known = self.known(&room_id);
         Row {
-            name,
+            name: known.and_then(name).cloned(),
             alias: known.and_then(|known| known.alias.clone()),
             notify: rules.of_room(&room_id),
             every_encrypted: rules.pushes_encrypted(&room_id),
@@ -200,7 +164,7 @@ impl<'a> RoomsOf<'a> {
         }
     }
 
-    async fn show(&self, room: &str, json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+    async fn show(&self, room: &str, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
         let room = &self.find(room).await?;
         let asked = |client: HomeserverClient| async move {
             let rules = client.push_rules().await?;
@@ -212,11 +176,9 @@ impl<'a> RoomsOf<'a> {
         if json {
             let mut line = row.json(self.account);
             line["encrypted"] = is_encrypted.into();
-            writeln!(out, "{}", output::json(&line)?)?;
-            return Ok(false);
+            return Ok(writeln!(out, "{}", output::json(&line)?)?);
         }
-        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
-        writeln!(out, "{}", output::harmless(name))?;
+        writeln!(out, "{}", row.called())?;
         writeln!(out, "Room        {}", output::harmless(&row.room_id))?;
         writeln!(out, "Notifies of {}", row.notify_words())?;
         writeln!(
@@ -234,16 +196,16 @@ impl<'a> RoomsOf<'a> {
                 "\nThe homeserver does not see who is mentioned in it, and so it pushes nothing of this room."
             )?;
         }
-        Ok(false)
+        Ok(())
     }
 
-    /// Sets the notification level of the room. Returns whether anything has changed.
+    /// Sets the notification level of the room.
     async fn set(
         &self,
         asked: &arguments::SetRoom,
-        terminal: Option<Terminal>,
+        person: Option<&Person>,
         out: &mut dyn Write,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let arguments::SetRoom { which, notify, with_override, no_override } = asked;
         if *with_override && *notify != RoomNotify::Mentions {
             return Err(Failure::Usage("--with-override belongs to \"mentions\"".to_owned()));
@@ -264,10 +226,10 @@ impl<'a> RoomsOf<'a> {
             Some(EveryEncrypted::Homeserver) => false,
             Some(EveryEncrypted::Ours) => true,
             None if *with_override => true,
-            None => match terminal {
-                Some(terminal) => {
+            None => match person {
+                Some(person) => {
                     writeln!(out, "{WAKES}")?;
-                    terminal.confirm(out, "Set it?", false).await?
+                    person.confirm(out, "Set it?", false).await?
                 }
                 None => false,
             },
@@ -279,9 +241,8 @@ impl<'a> RoomsOf<'a> {
         }
         let changes = &changes;
         self.ask(|client| async move { Ok(client.change_push_rules(changes).await?) }).await?;
-        let row = self.row(room.clone(), &rules);
-        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
-        writeln!(out, "{} now notifies of {}.", output::harmless(name), words(*notify))?;
+        let name = self.row(room.clone(), &rules).called();
+        writeln!(out, "{name} now notifies of {}.", words(*notify))?;
         match (is_encrypted, wants_ours, pushed_by) {
             (false, _, _) => {
                 if *with_override {
@@ -306,8 +267,13 @@ impl<'a> RoomsOf<'a> {
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
+}
+
+/// The room's name; that of a direct room is its sender's.
+fn name(room: &KnownRoom) -> Option<&String> {
+    room.name.as_ref().or_else(|| room.sender.as_ref().filter(|_| room.alias.is_none()))
 }
 
 /// Whether the room is encrypted; `None` if the account has not joined it.
@@ -331,6 +297,11 @@ impl Row {
                 EveryEncrypted::Ours => "pushbell",
             }),
         })
+    }
+
+    /// Its name, alias or id.
+    fn called(&self) -> String {
+        output::harmless(self.name.as_ref().or(self.alias.as_ref()).unwrap_or(&self.room_id))
     }
 
     fn notify_words(&self) -> String {

@@ -7,8 +7,7 @@ use serde_json::json;
 use super::{Context, Failure, account::NO_ACCOUNTS, output};
 use crate::{
     control::{self, AccountStatus, AskError, SignInStatus, Status, TlsStatus},
-    desktop::ServiceState,
-    push::notify,
+    push::{notify, text},
     sound,
 };
 
@@ -51,7 +50,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "Certificate {}", certificate(tls))?;
     }
     writeln!(out, "Unread      {}", status.unread)?;
-    writeln!(out, "Missed      {}", output::counted(status.missed_calls, "call", "calls"))?;
+    writeln!(out, "Missed      {}", text::counted(status.missed_calls, "call"))?;
     if let Some(until) = status.paused_until {
         writeln!(out, "Paused      {}", control::until(until))?;
     }
@@ -59,12 +58,13 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         let until = room.until.map_or_else(|| "`pushbell unmute`".to_owned(), control::local_time);
         writeln!(out, "Muted       {} until {until}", output::harmless(&room.name))?;
     }
-    let waiting = output::counted(inbox.unshown, "waits", "wait");
-    writeln!(out, "Inbox       {}, {waiting} to be shown", output::counted(inbox.notices, "notice", "notices"))?;
-    writeln!(out, "Popups      {}", service(&status.popup))?;
-    writeln!(out, "Tray        {}", service(&status.tray))?;
+    let wait = if inbox.unshown == 1 { "waits" } else { "wait" };
+    let notices = text::counted(inbox.notices, "notice");
+    writeln!(out, "Inbox       {notices}, {} {wait} to be shown", inbox.unshown)?;
+    writeln!(out, "Popups      {}", control::service_state(&status.popup))?;
+    writeln!(out, "Tray        {}", control::service_state(&status.tray))?;
     let muted = if status.muted { ", muted from the tray" } else { "" };
-    writeln!(out, "Sound       {}{muted}", service(&status.sound))?;
+    writeln!(out, "Sound       {}{muted}", control::service_state(&status.sound))?;
     if status.accounts.is_empty() {
         return writeln!(out, "\n{NO_ACCOUNTS}");
     }
@@ -118,16 +118,6 @@ fn account(account: &AccountStatus) -> [String; 5] {
     ]
 }
 
-fn service(state: &ServiceState) -> String {
-    let reason = state.reason.as_deref().map(output::harmless);
-    match (state.available, reason) {
-        (true, Some(what)) => what,
-        (true, None) => "available".to_owned(),
-        (false, Some(why)) => format!("not available: {why}"),
-        (false, None) => "not available".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -136,14 +126,13 @@ mod tests {
     use crate::{
         accounts::Way,
         control::{EncryptionStatus, InboxStatus, MutedRoomStatus},
+        desktop::ServiceState,
     };
 
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
         Status {
-            running: true,
             version: "0.1.0".to_owned(),
-            pid: 42,
             since: "2026-11-22T10:00:00Z".parse().unwrap(),
             listen: vec!["127.0.0.1:7874".to_owned(), "[::1]:7874".to_owned()],
             public_url: "http://127.0.0.1:7874".to_owned(),
@@ -182,10 +171,9 @@ mod tests {
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
-            no_tray: false,
-            is_starting: false,
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
             warnings: vec!["beware\u{1b}[2J".to_owned()],
+            ..control::tests::status()
         }
     }
 

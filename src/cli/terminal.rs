@@ -57,7 +57,8 @@ impl Terminal {
         let typing = HiddenTyping::begin()?;
         write!(out, "{question}")?;
         out.flush()?;
-        blocking(|| typing.read()).await.map_err(|error| unanswered(&error))
+        let read = spawn_blocking(|| typing.read()).await.map_err(io::Error::other).flatten();
+        read.map_err(|error| unanswered(&error))
     }
 }
 
@@ -78,11 +79,6 @@ fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
         "n" | "no" => Some(false),
         _ => None,
     }
-}
-
-/// Shut the runtime down in the background: a line may never be entered.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    spawn_blocking(read).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]

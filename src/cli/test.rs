@@ -4,9 +4,8 @@ use std::io::Write;
 
 use clap::ValueEnum;
 
-use super::{Context, Failure, arguments};
+use super::{Context, Failure, account, arguments, block_on};
 use crate::{
-    accounts::AccountsError,
     control::{AskError, Reply, Request},
     sample,
 };
@@ -15,19 +14,17 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let status = context.status()?;
     let accounts = context.accounts()?;
     let account = match &asked.account {
-        Some(name) => accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.clone()))?,
+        Some(name) => account::find(&accounts, name)?,
         None => accounts.iter().next().ok_or_else(|| {
             Failure::Failed("there are no accounts to push to: `pushbell login @you:example.org` makes one".to_owned())
         })?,
     };
-    let (scheme, address) =
-        (sample::scheme(status.tls.is_some()), sample::address(&status.listen).map_err(Failure::Failed)?);
     let Reply::Sample { number } = context.ask(&Request::BeginSample)? else {
         return Err(AskError::unexpected().into());
     };
-    let sent = super::runtime()?.block_on(sample::send(asked.kind, account, &number, scheme, address));
-    sent.map_err(Failure::Failed)?;
+    let sending = sample::send(asked.kind, account, &number, &status.listen, status.tls.is_some());
+    let base = block_on(async { sending.await.map_err(Failure::Failed) })?;
     let value = asked.kind.to_possible_value();
     let sample = value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default();
-    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {scheme}://{address}.", account.name)?)
+    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {base}.", account.name)?)
 }

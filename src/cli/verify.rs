@@ -2,9 +2,9 @@
 
 use std::{io::Write, path::Path};
 
-use super::{Context, Failure, account, arguments, login::read_secret, output, person::Person};
+use super::{Context, Failure, account, arguments, block_on, login::read_secret, output, person::Person};
 use crate::{
-    accounts::{Account, SignIn},
+    accounts::SignIn,
     encryption::{self, SetUp, Step, Trust, VerifyError, not_read},
     page::Conversation,
     paths::Paths,
@@ -49,8 +49,11 @@ fn verify(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let sign_in = find(accounts.iter(), asked.name.as_deref())?;
-    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
+    let (_, sign_in) = account::signed_in(&accounts, asked.name.as_deref())?;
+    if !sign_in.reads_encrypted() {
+        return Err(Failure::Failed(not_read(sign_in)));
+    }
+    let secrets = context.secrets(person.as_ref());
     let file = asked.recovery_key_file.as_deref();
     if file.is_none() && person.is_none() {
         return Err(Failure::Usage(
@@ -58,45 +61,26 @@ fn verify(
                 .into(),
         ));
     }
-    let runtime = super::runtime()?;
     let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, person };
-    let verified = runtime.block_on(async {
+    block_on(async {
         let set_up = session.set_up().await?;
-        match set_up.trust {
+        let verified = match set_up.trust {
             Trust::NoIdentity => Err(Failure::Failed(NO_IDENTITY.to_owned())),
             Trust::Verified => {
                 writeln!(out, "The session of {} is verified already.", sign_in.user_id)?;
                 Ok(None)
             }
             Trust::Unverified => session.verify(&set_up, out).await.map(Some),
-        }
-    });
-    // Even if it is not verified: keys may have arrived meanwhile.
-    let told = account::tell_running(context);
-    let ended = verified.and_then(|verified| {
+        };
+        // Even if it is not verified: keys may have arrived meanwhile.
+        let told = account::tell_running(context);
+        let verified = verified?;
         told?;
-        if runtime.block_on(session.read_backup(verified, asked.with_backup, out))? {
+        if session.read_backup(verified, asked.with_backup, out).await? {
             account::tell_running(context)?;
         }
         Ok(())
-    });
-    runtime.shutdown_background();
-    ended
-}
-
-/// The account with this name or user ID, or else the only one.
-fn find<'a>(accounts: impl Iterator<Item = &'a Account>, name: Option<&str>) -> Result<&'a SignIn, Failure> {
-    let named = |account: &&Account| {
-        let user = account.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str());
-        name.is_none_or(|name| *account.name == *name || user == Some(name))
-    };
-    let mut found = accounts.filter(named).filter_map(|account| account.sign_in.as_ref());
-    match (found.next(), found.next()) {
-        (Some(sign_in), None) if !sign_in.reads_encrypted() => Err(Failure::Failed(not_read(sign_in))),
-        (Some(one), None) => Ok(one),
-        (Some(_), Some(_)) => Err(Failure::Usage("there are several accounts: name one".to_owned())),
-        (None, _) => Err(Failure::Failed("there is no such account that is signed in".to_owned())),
-    }
+    })
 }
 
 /// The encryption part of a login with a new session: uploads its keys before the first push, and verifies it if the
@@ -115,8 +99,7 @@ pub(super) async fn after_sign_in(
     let set_up = match session.set_up().await {
         Ok(set_up) => set_up,
         Err(failure) => {
-            let reason = failure.message().unwrap_or_default();
-            return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&reason))?);
+            return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&failure.to_string()))?);
         }
     };
     let is_verified = match set_up.trust {
@@ -124,8 +107,7 @@ pub(super) async fn after_sign_in(
         Trust::Unverified => match session.verify_at_login(&set_up, out).await {
             Ok(is_verified) => is_verified,
             Err(failure) => {
-                let reason = failure.message().unwrap_or_default();
-                writeln!(out, "The session is not verified: {}.", output::harmless(&reason))?;
+                writeln!(out, "The session is not verified: {}.", output::harmless(&failure.to_string()))?;
                 false
             }
         },
@@ -175,8 +157,7 @@ impl Session<'_> {
     async fn verify_at_login(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<bool, Failure> {
         let Some(verified) = self.ask_and_verify(set_up, out).await? else { return Ok(false) };
         if let Err(failure) = self.read_backup(Some(verified), false, out).await {
-            let reason = failure.message().unwrap_or_default();
-            writeln!(out, "The key backup is not read: {}.", output::harmless(&reason))?;
+            writeln!(out, "The key backup is not read: {}.", output::harmless(&failure.to_string()))?;
         }
         Ok(true)
     }

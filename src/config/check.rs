@@ -107,12 +107,7 @@ pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Fault> {
         let place = match name {
             "certificate" => &mut certificate,
             "key" => &mut key,
-            unknown => {
-                // Of two equally similar keys, the one with the same beginning.
-                let likeness = |known| strsim::jaro_winkler(unknown, known);
-                let nearest = if likeness("certificate") > likeness("key") { "certificate" } else { "key" };
-                return Err(entry.wrong(format!("unknown key, the nearest known one is server.tls.{nearest}")));
-            }
+            _ => return Err(entry.wrong("unknown key, the known ones are server.tls.certificate and server.tls.key")),
         };
         let wrong = || entry.wrong("expected the whole path of a file, beginning with the root or \"~/\"");
         *place = Some(path(&entry).ok_or_else(wrong)?);

@@ -29,9 +29,9 @@ pub enum Kind {
     Choice(Vec<String>),
     /// A number.
     Number,
-    /// A text, in which these words have a meaning.
+    /// A text; these words have a special meaning.
     Text(Vec<String>),
-    /// A list of texts, likewise.
+    /// A list of texts; likewise.
     List(Vec<String>),
     /// A command or file path: changed only in an editor.
     FileOnly,
@@ -58,7 +58,7 @@ pub fn settings() -> Vec<Setting> {
                 Some((of, key)) => {
                     let help = line.split_once('#').map_or(help, |(_, help)| help.trim());
                     settings.push(setting(&defaults, of, key, help));
-                    // Its keys are entries, not settings.
+                    // The keys of such a table are entries, not settings.
                     section = "";
                 }
                 None => section = name,
@@ -80,7 +80,7 @@ fn setting(defaults: &Table, section: &str, key: &str, help: &str) -> Setting {
     Setting { section: section.to_owned(), key: key.to_owned(), help: help.to_owned(), kind, default }
 }
 
-/// Finds out the kind by trial: a word from the help text that the check accepts is one with a meaning.
+/// Finds the kind by parsing trial values: words of the help text that are accepted have a special meaning.
 fn kind(section: &str, key: &str, help: &str, default: Option<&Value>) -> Kind {
     let takes = |value: String| Config::parse(&format!("[{section}]\n{key} = {value}\n"), "").is_ok();
     let words = |as_value: &dyn Fn(&str) -> String| -> Vec<String> {

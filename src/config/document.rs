@@ -11,9 +11,9 @@ use toml::{
 use super::error::Fault;
 use crate::push::text;
 
-/// Longest quotation of the file in an error, in characters.
+/// Maximum length of a quotation in an error, in characters.
 const QUOTE_LENGTH: usize = 60;
-/// Faults that are reported at most.
+/// Maximum number of reported faults.
 const MOST_FAULTS: usize = 20;
 
 /// A parsed text and the faults found so far.

@@ -2,10 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use toml::{
-    Spanned, Table, Value,
-    de::{DeTable, DeValue},
-};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, TomlError, Value};
 
 use super::{Config, ConfigError};
 use crate::address::takes;
@@ -13,18 +10,13 @@ use crate::address::takes;
 /// Why a text was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// The text is not TOML.
+    /// The text or the new value is not TOML.
     #[error("{0}")]
-    Syntax(#[from] toml::de::Error),
+    Syntax(#[from] TomlError),
     /// The configuration would not be valid.
     #[error("{0}")]
     Faulty(#[from] ConfigError),
-    /// The setting is written in a form that is not supported here.
-    #[error("[{0}] is written in a way that only a person can change")]
-    Unusual(String),
 }
-
-const SERVER: &str = "server";
 
 /// `listen` and `public_url` of `[server]`; displays as lines of TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,132 +40,88 @@ impl ServerLines {
 
 impl fmt::Display for ServerLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listen = {}\npublic_url = {}", toml_list(&self.listen), quoted(&self.public_url))
+        write!(f, "listen = {}\npublic_url = {}", toml_list(&self.listen), Value::from(&self.public_url))
     }
 }
 
 /// Addresses as a TOML array.
-pub(crate) fn toml_list(addresses: &[SocketAddr]) -> String {
-    let addresses: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
-    format!("[{}]", addresses.join(", "))
+pub(crate) fn toml_list(addresses: &[SocketAddr]) -> Array {
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 /// The text with `server.listen` and `server.public_url` set to these values.
 ///
 /// # Errors
-/// When the text cannot be edited automatically.
+/// When the text is not TOML, or the result would not be valid.
 pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
-    let changed = set(text, SERVER, "listen", &toml_list(listen))?;
-    let changed = set(&changed, SERVER, "public_url", &quoted(public_url))?;
-    // The result is parsed again, to be sure that exactly these values have changed.
-    let mut expected = Config::parse(text, "it")?;
-    expected.server.listen.clone_from(listen);
-    expected.server.public_url = (!public_url.is_empty()).then(|| public_url.clone());
-    match Config::parse(&changed, "it") {
-        Ok(config) if config == expected => Ok(changed),
-        Ok(_) | Err(_) => Err(EditError::Unusual(SERVER.to_owned())),
-    }
+    edit(text, "", |document| {
+        let Some(server) = table(document, "server") else { return };
+        set(server, "listen", toml_list(listen).into());
+        set(server, "public_url", public_url.into());
+    })
 }
 
-/// The text with `section.key` set to `value`, which is TOML. Nothing else changes.
+/// The text with `section.key` set to `value`, which is TOML. `file` is the file's name in faults.
 ///
 /// # Errors
-/// When the text cannot be edited automatically, or the result would not be valid. `file` is the file's name in faults.
+/// When text or value is not TOML, or the result would not be valid.
 pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
-    let changed = set(text, section, key, value)?;
-    // The result is parsed again, to be sure that exactly this value has changed.
-    let unusual = || EditError::Unusual(section.to_owned());
-    let mut expected: Table = text.parse()?;
-    let value: Table = format!("value = {value}").parse()?;
-    let sections = expected.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    let sections = sections.as_table_mut().ok_or_else(unusual)?;
-    sections.insert(key.to_owned(), value.get("value").cloned().ok_or_else(unusual)?);
-    if value.len() != 1 || changed.parse::<Table>().ok() != Some(expected) {
-        return Err(unusual());
-    }
-    Config::parse(&changed, file)?;
-    Ok(changed)
+    let value = value.parse()?;
+    edit(text, file, |document| {
+        if let Some(section) = table(document, section) {
+            set(section, key, value);
+        }
+    })
 }
 
-/// The text with this sound for what a push names so; `None`: with none of its own. Nothing else in it changes.
+/// The text with `sound` for this tweak in `[sound.tweaks]`; `None` removes the tweak's entry.
 ///
 /// # Errors
 /// As of [`with_value`].
 pub fn with_sound(text: &str, file: &str, tweak: &str, sound: Option<&str>) -> Result<String, EditError> {
-    const TWEAKS: &str = "sound.tweaks";
-    let unusual = || EditError::Unusual(TWEAKS.to_owned());
-    let document = DeTable::parse(text)?;
-    let tables = document.get_ref().get("sound").and_then(|sound| sound.get_ref().as_table()?.get("tweaks"));
-    let existing = tables.and_then(|tweaks| tweaks.get_ref().as_table()?.get(tweak)).map(Spanned::span);
-    let mut changed = text.to_owned();
-    let line = |sound| format!("{} = {}\n", Value::from(tweak), Value::from(sound));
-    match (existing, tables, sound) {
-        (Some(span), _, Some(sound)) => changed.replace_range(span, &Value::from(sound).to_string()),
-        (Some(span), _, None) => {
-            let start = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
-            let end = text[span.end..].find('\n').map_or(text.len(), |end| span.end + end + 1);
-            changed.replace_range(start..end, "");
+    edit(text, file, |document| {
+        if let Some(sound) = sound {
+            if let Some(tweaks) = table(document, "sound").and_then(|sounds| table(sounds, "tweaks")) {
+                set(tweaks, tweak, sound.into());
+            }
+        } else {
+            let tweaks = document.get_mut("sound").and_then(|sounds| sounds.get_mut("tweaks"));
+            if let Some(tweaks) = tweaks.and_then(Item::as_table_like_mut) {
+                tweaks.remove(tweak);
+            }
         }
-        (None, _, None) => {}
-        (None, Some(tweaks), Some(sound)) => {
-            let header_end = text[tweaks.span().start..].find('\n').map(|end| tweaks.span().start + end + 1);
-            let newline = if header_end.is_none() { "\n" } else { "" };
-            changed.insert_str(header_end.unwrap_or(text.len()), &format!("{newline}{}", line(sound)));
-        }
-        (None, None, Some(sound)) => {
-            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-            changed.extend([newline, "\n[", TWEAKS, "]\n", &line(sound)]);
-        }
-    }
-    // As above: what comes out says what was meant, whatever the text looked like.
-    let mut expected: Table = text.parse()?;
-    let table = |value: &mut Value| value.as_table_mut().map(std::mem::take);
-    let mut section = expected.get_mut("sound").map_or_else(|| Some(Table::new()), table).ok_or_else(unusual)?;
-    let mut tweaks = section.get_mut("tweaks").map_or_else(|| Some(Table::new()), table).ok_or_else(unusual)?;
-    match sound {
-        Some(sound) => drop(tweaks.insert(tweak.to_owned(), Value::from(sound))),
-        None => drop(tweaks.remove(tweak)),
-    }
-    if sound.is_some() || tables.is_some() {
-        section.insert("tweaks".to_owned(), Value::Table(tweaks));
-        expected.insert("sound".to_owned(), Value::Table(section));
-    }
-    if changed.parse::<Table>().ok() != Some(expected) {
-        return Err(unusual());
-    }
+    })
+}
+
+/// The changed text, if it is a valid configuration. That also refuses what `change` cannot change: a section that is not
+/// a table.
+fn edit(text: &str, file: &str, change: impl FnOnce(&mut Table)) -> Result<String, EditError> {
+    let mut document: DocumentMut = text.parse()?;
+    change(&mut document);
+    let changed = document.to_string();
     Config::parse(&changed, file)?;
     Ok(changed)
 }
 
-fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
-    let document = DeTable::parse(text)?;
-    let server = document.get_ref().get(section);
-    let table = server.and_then(|server| server.get_ref().as_table());
-    let existing = table.and_then(|table| table.get(key)).map(Spanned::span);
-    let mut changed = text.to_owned();
-    match (existing, server) {
-        (Some(span), _) => changed.replace_range(span, value),
-        (None, Some(server)) if matches!(server.get_ref(), DeValue::Table(_)) => {
-            // A table's span is that of its header.
-            let header_end = text.get(server.span().start..).and_then(|rest| rest.find('\n'));
-            let at = header_end.map_or(text.len(), |end| server.span().start + end + 1);
-            let newline = if text[..at].ends_with('\n') { "" } else { "\n" };
-            changed.insert_str(at, &format!("{newline}{key} = {value}\n"));
-        }
-        (None, Some(_)) => return Err(EditError::Unusual(section.to_owned())),
-        (None, None) => {
-            if !changed.is_empty() && !changed.ends_with('\n') {
-                changed.push('\n');
-            }
-            changed.extend(["\n[", section, "]\n", key, " = ", value, "\n"]);
-        }
-    }
-    Ok(changed)
+/// The table of this name, which is created if there is none; `None` if the name has another value.
+fn table<'a>(parent: &'a mut dyn TableLike, name: &str) -> Option<&'a mut dyn TableLike> {
+    let mut new = Table::new();
+    // Without a header of its own while it has only tables in it.
+    new.set_implicit(true);
+    parent.entry(name).or_insert(new.into()).as_table_like_mut()
 }
 
-/// A TOML string. Addresses need no escapes.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+/// Sets a value. One that replaces another keeps the spaces and the comment around it.
+fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
+    match table.get_mut(key) {
+        Some(item) => {
+            if let Some(before) = item.as_value() {
+                value.decor_mut().clone_from(before.decor());
+            }
+            *item = value.into();
+        }
+        None => drop(table.insert(key, value.into())),
+    }
 }
 
 #[cfg(test)]
@@ -202,63 +150,62 @@ mod tests {
         assert!(
             matches!(differing[..], [(new, _)] if new.starts_with("preview = \"never\"  ") && new.contains("# always |"))
         );
-        assert_eq!(with_value("", "it", "log", "level", "\"warn\"").unwrap(), "\n[log]\nlevel = \"warn\"\n");
+        assert_eq!(with_value("", "it", "log", "level", "\"warn\"").unwrap(), "[log]\nlevel = \"warn\"\n");
         let refuse = |text: &str, value: &str| with_value(text, "it", "popup", "lines", value).unwrap_err().to_string();
         assert!(refuse(&default, "99").starts_with("it:14: popup.lines = 99: expected"), "{}", refuse(&default, "99"));
-        assert!(refuse(&default, "3\nopen = [\"sh\"]").contains("only a person"));
-        assert!(refuse("popup = 7\n", "3").contains("only a person"));
+        assert!(refuse(&default, "3\nopen = [\"sh\"]").contains("TOML"));
+        assert!(refuse("popup = 7\n", "3").contains("expected a section"));
         assert!(refuse("[popup\n", "3").contains("TOML"));
     }
 
     #[test]
     fn a_sound_is_written_into_its_table() {
         #[track_caller]
-        fn check(text: &str, tweak: &str, sound: Option<&str>, expected: Option<&str>) {
-            assert_eq!(with_sound(text, "it", tweak, sound).ok().as_deref(), expected, "{text}");
+        fn check(text: &str, tweak: &str, sound: Option<&str>, expected: &str) {
+            assert_eq!(with_sound(text, "it", tweak, sound).unwrap(), expected, "{text}");
         }
-        check("", "ring", Some("bing"), Some("\n[sound.tweaks]\n\"ring\" = \"bing\"\n"));
+        check("", "ring", Some("bing"), "[sound.tweaks]\nring = \"bing\"\n");
         let mine = "[sound] # mine\nvolume = 0.5\n[sound.tweaks] # table\n\"a b\" = \"x\" # why\n\n[log]\n";
-        check(mine, "a b", Some("y"), Some(&mine.replace("\"x\"", "\"y\"")));
-        check(mine, "ring", Some("y"), Some(&mine.replace("table\n", "table\n\"ring\" = \"y\"\n")));
-        check(mine, "a b", None, Some(&mine.replace("\"a b\" = \"x\" # why\n", "")));
-        check(mine, "ring", None, Some(mine));
-        check(
-            "[sound]\nvolume = 1",
-            "a\"]",
-            Some("bing"),
-            Some("[sound]\nvolume = 1\n\n[sound.tweaks]\n'a\"]' = \"bing\"\n"),
-        );
-        check("", "two\nlines", Some("bing"), None);
-        check("[sound]\ntweaks = { a = \"bing\" }\n", "a", Some("ring"), Some("[sound]\ntweaks = { a = \"ring\" }\n"));
-        check("[sound]\ntweaks = { a = \"bing\" }\n", "b", Some("ring"), None);
-        check("[sound]\ntweaks = { a = \"bing\" }\n", "a", None, None);
-        check("[sound\n", "a", None, None);
+        check(mine, "a b", Some("y"), &mine.replace("\"x\"", "\"y\""));
+        check(mine, "ring", Some("y"), &mine.replace("why\n", "why\nring = \"y\"\n"));
+        check(mine, "a b", None, &mine.replace("\"a b\" = \"x\" # why\n", ""));
+        check(mine, "ring", None, mine);
+        let volume = "[sound]\nvolume = 1";
+        check(volume, "a\"]", Some("bing"), &format!("{volume}\n\n[sound.tweaks]\n'a\"]' = \"bing\"\n"));
+        check(volume, "ring", None, &format!("{volume}\n"));
+        let inline = "[sound]\ntweaks = { a = \"bing\" }\n";
+        check(inline, "a", Some("ring"), "[sound]\ntweaks = { a = \"ring\" }\n");
+        check(inline, "b", Some("ring"), "[sound]\ntweaks = { a = \"bing\" , b = \"ring\" }\n");
+        check(inline, "a", None, "[sound]\ntweaks = {}\n");
         let default = default_text();
         let changed = with_sound(&default, "it", "ring", Some("bing")).unwrap();
         assert_eq!(changed.lines().count(), default.lines().count() + 1);
     }
 
     #[test]
-    fn other_texts_are_changed_or_left_to_the_person() {
+    fn the_address_is_written_into_any_valid_text() {
         fn check(text: &str, expected: Option<&str>) {
             let lines = ServerLines::adding(&[], "http", "10.0.0.1:1".parse().unwrap());
             let changed = with_server(text, &lines);
             assert_eq!(changed.ok().as_deref(), expected, "{text}");
         }
         let both = "listen = [\"10.0.0.1:1\"]\npublic_url = \"http://10.0.0.1:1\"\n";
-        let swapped = "public_url = \"http://10.0.0.1:1\"\nlisten = [\"10.0.0.1:1\"]\n";
-        check("", Some(&format!("\n[server]\n{swapped}")));
-        check("[log]\nlevel = \"warn\"", Some(&format!("[log]\nlevel = \"warn\"\n\n[server]\n{swapped}")));
-        check("[server] # mine\n", Some(&format!("[server] # mine\n{swapped}")));
-        check("[server]", Some(&format!("[server]\n{swapped}")));
+        check("", Some(&format!("[server]\n{both}")));
+        check("[log]\nlevel = \"warn\"", Some(&format!("[log]\nlevel = \"warn\"\n\n[server]\n{both}")));
+        check("[server] # mine\n", Some(&format!("[server] # mine\n{both}")));
+        check("[server]", Some(&format!("[server]\n{both}")));
         check("[server]\nlisten = [ # two\n\"0.0.0.0:7\",\n]\npublic_url = ''\n", Some(&format!("[server]\n{both}")));
         check(
-            "server = { listen = [\"0.0.0.0:7\"], public_url = \"\" }\n",
-            Some("server = { listen = [\"10.0.0.1:1\"], public_url = \"http://10.0.0.1:1\" }\n"),
+            "server = { listen = [\"0.0.0.0:7\"] }\n",
+            Some("server = { listen = [\"10.0.0.1:1\"] , public_url = \"http://10.0.0.1:1\" }\n"),
         );
-        check("server.extra_paths = []\n", None);
-        check("server = {}\n", None);
-        check("[server]\nlisten = 7\n", None);
+        check(
+            "server.extra_paths = []\n",
+            Some(
+                "server.extra_paths = []\nserver.listen = [\"10.0.0.1:1\"]\nserver.public_url = \"http://10.0.0.1:1\"\n",
+            ),
+        );
+        check("server = 7\n", None);
         check("[server\n", None);
     }
 }

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_emptied_or_faulty_file_changes_nothing_while_there_is_a_copy() {
+    fn an_emptied_or_faulty_file_leaves_the_last_good_in_force() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         fs::create_dir_all(paths.config.parent().unwrap()).unwrap();

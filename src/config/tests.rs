@@ -85,7 +85,7 @@ fn a_fault_says_line_key_reason_and_what_would_be_right() {
     check(
         &whole_paths("server.tls = { cert = \"/srv/a\", key = \"/srv/b\" }"),
         &whole_paths(
-            "pushbell.toml:1: server.tls.cert = \"/srv/a\": unknown key, the nearest known one is server.tls.certificate",
+            "pushbell.toml:1: server.tls.cert = \"/srv/a\": unknown key, the known ones are server.tls.certificate and server.tls.key",
         ),
     );
     check(

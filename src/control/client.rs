@@ -11,9 +11,9 @@ use tokio::{
 use super::{Instance, LONGEST_LINE, Reply, Request, Status};
 use crate::{paths::Paths, platform::control_socket, push::text};
 
-/// How long a command waits for the running program: longer than that takes to say that it is busy.
+/// Time limit for an answer; longer than the program takes to say that it is busy.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Longest reason that is repeated, in characters.
+/// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 200;
 
 /// Why there is no answer.
@@ -35,21 +35,21 @@ pub(crate) enum AskError {
         /// What the system said of the last of them.
         source: io::Error,
     },
-    /// Something runs, but does not answer as it should.
+    /// Something runs, but does not answer, or not with a valid reply.
     #[error("Pushbell runs, but does not answer ({0}). Quit it and start it again.")]
     NoAnswer(#[source] io::Error),
-    /// It could not do what it was asked: why, as one harmless line.
+    /// The request failed; the reason as one sanitised line.
     #[error("{0}")]
     Failed(String),
 }
 
 impl AskError {
-    /// Whether nothing is there that takes commands.
+    /// Whether no program accepts commands.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::NotRunning | Self::Unreachable { .. })
     }
 
-    /// A reply of another kind than what was asked for has.
+    /// The reply does not fit the request.
     pub(crate) fn unexpected() -> Self {
         Self::NoAnswer(io::Error::other("its reply is that of another version"))
     }
@@ -78,14 +78,11 @@ pub(crate) async fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskEr
     for place in &paths.control {
         match timeout(PATIENCE, control_socket::connect(place)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(stream) => {
-                return match exchange(stream, request).await.map_err(AskError::NoAnswer)? {
-                    Reply::Failed { reason } => Err(AskError::Failed(text::line(&reason, MAX_REASON))),
-                    reply @ (Reply::Status(_)
-                    | Reply::Pushed { .. }
-                    | Reply::Sample { .. }
-                    | Reply::Page { .. }
-                    | Reply::Done) => Ok(reply),
-                };
+                let reply = exchange(stream, request).await.map_err(AskError::NoAnswer)?;
+                if let Reply::Failed { reason } = reply {
+                    return Err(AskError::Failed(text::line(&reason, MAX_REASON)));
+                }
+                return Ok(reply);
             }
             Err(error) => source = error,
         }
@@ -115,7 +112,7 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, request: &Request
     let exchanged = async {
         stream.get_mut().write_all(&line).await?;
         match (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut answer).await {
-            // How a pipe says that its other end is closed.
+            // A closed pipe on Windows.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }

@@ -11,10 +11,10 @@ use crate::{
     platform::{control_socket::ControlListener, files},
 };
 
-/// Interval of trying the lock again.
+/// Interval of retries.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// The right to run, until dropped. The kernel takes it back from a process that was killed.
+/// The lock of the running program, until dropped; the kernel releases it when the process ends.
 ///
 /// Keep it until the control socket and the inbox are closed.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub enum InstanceError {
     /// Another one runs.
     #[error("Pushbell is already running. `pushbell status` says how it is.")]
     AlreadyRunning,
-    /// The lock cannot be tried.
+    /// The lock file cannot be opened or locked.
     #[error("{path}: {source}; Pushbell needs a data directory that it can write to")]
     Failed {
         /// The lock's path.
@@ -39,15 +39,15 @@ pub enum InstanceError {
 }
 
 impl Instance {
-    /// Takes the right to run. Makes the data directory. Waits up to `patience` for a lock that is held but for a moment:
-    /// by a command that tries it, or by a child of a killed program that has not closed its files yet.
+    /// Creates the data directory and takes the lock. Waits up to `patience`: a command may be testing the lock, or a child of
+    /// a killed program may not have closed its files yet.
     ///
     /// # Errors
-    /// When another process has it, or the lock cannot be made.
+    /// When another process holds it, or it cannot be created.
     pub fn acquire(paths: &Paths, patience: Duration) -> Result<Self, InstanceError> {
         let failed = |source| InstanceError::Failed { path: paths.lock.display().to_string(), source };
         files::create_private_directory(&paths.data).map_err(failed)?;
-        // On a disk that has become read-only, an existing file can be locked too.
+        // On a read-only disk an existing file can still be locked.
         let lock = files::open_private(&paths.lock).or_else(|error| File::open(&paths.lock).map_err(|_| error));
         let lock = lock.map_err(failed)?;
         let deadline = Instant::now() + patience;
@@ -61,17 +61,16 @@ impl Instance {
         }
     }
 
-    /// Whether a process has the right to run: the program, or a login that takes pushes for itself. The lock is tried
-    /// in common, so that such commands do not take one another for it.
+    /// Whether a process holds the lock: the program, or a login that receives pushes itself. Tests it with a shared lock, so
+    /// that commands do not mistake each other for the program.
     pub(crate) fn is_held(paths: &Paths) -> bool {
         let tried = File::open(&paths.lock).map(|lock| lock.try_lock_shared());
         matches!(tried, Ok(Err(TryLockError::WouldBlock)))
     }
 
-    /// Makes the control socket at the first place where it can be made, in place of one that a dead process has left;
-    /// and says what is wrong if that is not the usual one, or there is none. Only for whoever has the right to run. Needs
-    /// a tokio runtime.
-    #[expect(clippy::unused_self, reason = "it shows that the caller has the right to run")]
+    /// Creates the control socket at the first possible place, replacing that of a dead process. Also returns a problem if it
+    /// is not the usual place, or if there is no socket. Needs a tokio runtime.
+    #[expect(clippy::unused_self, reason = "it shows that the caller holds the lock")]
     pub(crate) fn listen(&self, paths: &Paths) -> (Option<ControlListener>, Option<String>) {
         let mut failures = Vec::new();
         for place in &paths.control {

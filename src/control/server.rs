@@ -12,21 +12,21 @@ use tokio::{
 use super::{LONGEST_LINE, Reply, Request};
 use crate::platform::control_socket::ControlListener;
 
-/// Most commands that are served at the same time, besides those that wait for a push; others queue.
+/// Maximum number of clients served at the same time, besides those that wait for a push; more queue.
 const MAX_CLIENTS: usize = 8;
-/// Most commands that wait for a push at the same time; others are refused.
+/// Maximum number of clients that wait for a push; more are refused.
 const MAX_WAITING: usize = 8;
-/// How long a client may take to ask, and to read its answer.
+/// Time limit for reading a request, and for writing its reply.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the program may take to do what was asked.
+/// Time limit for carrying out a request.
 const BUSY: Duration = Duration::from_secs(8);
-/// Pause after the system could not accept a connection.
+/// Pause after a failure to accept a connection.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
-/// A request, and where its answer goes.
+/// A request, and the channel for its reply.
 pub type Command = (Request, oneshot::Sender<Reply>);
 
-/// Passes on what commands ask, until `shutdown`. Connections that are still open then are closed.
+/// Passes requests on, until `shutdown`; then closes open connections.
 pub async fn serve(listener: ControlListener, commands: mpsc::Sender<Command>, shutdown: impl Future<Output = ()>) {
     serve_all(|| listener.accept(), commands, shutdown).await;
 }
@@ -36,14 +36,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = io::Result<S>>,
 {
-    let (room, waiting_room) = (Arc::new(Semaphore::new(MAX_CLIENTS)), Arc::new(Semaphore::new(MAX_WAITING)));
+    let (clients_limit, waiting_limit) = (Arc::new(Semaphore::new(MAX_CLIENTS)), Arc::new(Semaphore::new(MAX_WAITING)));
     let mut clients = JoinSet::new();
     let mut is_failing = false;
     tokio::pin!(shutdown);
     loop {
         let accepted = async {
             // Nobody closes the semaphore.
-            let permit = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+            let permit = Arc::clone(&clients_limit).acquire_owned().await.map_err(io::Error::other)?;
             Ok::<_, io::Error>((accept().await?, permit))
         };
         tokio::select! {
@@ -52,10 +52,10 @@ where
             accepted = accepted => match accepted {
                 Ok((stream, permit)) => {
                     is_failing = false;
-                    clients.spawn(converse(stream, commands.clone(), permit, Arc::clone(&waiting_room)));
+                    clients.spawn(converse(stream, commands.clone(), permit, Arc::clone(&waiting_limit)));
                 }
                 Err(error) => {
-                    // Said once: it is tried again for as long as it lasts.
+                    // Logged once for a run of failures.
                     if !std::mem::replace(&mut is_failing, true) {
                         tracing::warn!(%error, "no command can reach Pushbell now; trying again");
                     }
@@ -66,12 +66,12 @@ where
     }
 }
 
-/// Serves one client. `permit` is its place among the quick ones, which it gives up to wait in `waiting_room`.
+/// Serves one client. To wait for a push, it exchanges `permit` for one of `waiting_limit`.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     commands: mpsc::Sender<Command>,
     mut permit: OwnedSemaphorePermit,
-    waiting_room: Arc<Semaphore>,
+    waiting_limit: Arc<Semaphore>,
 ) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -81,12 +81,12 @@ async fn converse(
     }
     let reply = match serde_json::from_slice::<Request>(&line) {
         Ok(request) if request.waits().is_none() => pass_on(request, &commands).await,
-        Ok(request) => match waiting_room.try_acquire_owned() {
+        Ok(request) => match waiting_limit.try_acquire_owned() {
             Ok(waiting) => {
                 permit = waiting;
                 tokio::select! {
                     reply = pass_on(request, &commands) => reply,
-                    // A client says nothing more: whatever can be read is its end.
+                    // A client sends nothing more: anything read means that it has ended.
                     _ = stream.read_u8() => return,
                 }
             }
@@ -102,7 +102,7 @@ async fn converse(
         }
     };
     answer.push(b'\n');
-    // A client that is gone has no use for the answer.
+    // The client may have ended.
     let _ = timeout(PATIENCE, stream.get_mut().write_all(&answer)).await;
     drop(permit);
 }
@@ -159,21 +159,8 @@ mod tests {
             let answering = async move {
                 let mut kept = Vec::new();
                 while let Some((request, answer)) = asked.recv().await {
+                    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are answered in the same way")]
                     let reply = match request {
-                        Request::Clear
-                        | Request::ClearAccount { .. }
-                        | Request::Resume
-                        | Request::Unmute
-                        | Request::Pause { .. }
-                        | Request::ReloadAutostart
-                        | Request::Reconnect
-                        | Request::OpenPage { .. }
-                        | Request::OpenNotice { .. }
-                        | Request::ReadNotice { .. }
-                        | Request::ReplyToNotice { .. }
-                        | Request::Play { .. }
-                        | Request::EditConfiguration
-                        | Request::BeginSample => Reply::Done,
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
                         Request::Status | Request::ReloadConfiguration => continue,
@@ -182,6 +169,7 @@ mod tests {
                             kept.push(answer);
                             continue;
                         }
+                        _ => Reply::Done,
                     };
                     answer.send(reply).unwrap();
                 }
@@ -287,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_for_a_push_leave_room_for_others_and_are_limited() {
+    async fn clients_that_wait_for_a_push_are_limited_and_block_nobody() {
         let program = Program::start();
         let request = [serde_json::to_vec(&wait_for("silent", 3600)).unwrap(), b"\n".to_vec()].concat();
         let mut waiting = Vec::new();

@@ -28,6 +28,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::{task::spawn_blocking, time::timeout};
 
+use crate::push::text;
 pub(crate) use examine::examine;
 
 /// Time limit of one check.
@@ -137,10 +138,22 @@ impl Finding {
     }
 }
 
+/// The number of faults and warnings, and where to begin.
+pub(crate) fn summary(findings: &[Finding]) -> String {
+    let of = |verdict| findings.iter().filter(move |finding| finding.verdict == verdict);
+    let counted = |verdict, noun| text::counted(of(verdict).count() as u64, noun);
+    let warnings = counted(Verdict::Warning, "warning");
+    match (of(Verdict::Fault).next(), of(Verdict::Warning).next()) {
+        (Some(first), _) => format!("{}, {warnings}. Begin with: {}.", counted(Verdict::Fault, "fault"), first.part),
+        (None, Some(_)) => format!("No faults, {warnings}."),
+        (None, None) => "All is well.".to_owned(),
+    }
+}
+
 /// Untrusted text as one line of safe characters.
 #[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
 fn words(text: impl ToString) -> String {
-    crate::push::text::line(&text.to_string(), MAX_WORDS)
+    text::line(&text.to_string(), MAX_WORDS)
 }
 
 /// Runs a blocking call on the blocking pool. `None` when it exceeds the deadline: the call is then abandoned.

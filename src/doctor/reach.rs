@@ -3,9 +3,9 @@
 //! ```text
 //! a pusher URL -> observations (names resolved, addresses tried, a push of our own) -> diagnosis (pure) -> findings
 //! ```
-//! Requests go only to the pusher URL and to name servers. Synapse answers 200 to a pusher that it
-//! will never deliver to, so its block list, a firewall and its waiting after failures look alike from here: those are
-//! hypotheses, each with a way to check it; everything else is proven.
+//! Requests go only to the pusher URL and to name servers. Synapse answers 200 to a pusher that it will never deliver to, so its
+//! block list, a firewall and its back-off look alike from here: those are hypotheses, each with a way to check it. Everything
+//! else is proven.
 
 mod diagnosis;
 mod hypotheses;
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::Finding;
 use crate::homeserver::{BaseUrl, HomeserverKind};
 
-/// Our end of the path.
+/// Our endpoint, as homeservers reach it.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalEnd {
     /// The pusher URL.

@@ -71,7 +71,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
     }
 }
 
-/// Checks whether the address could be bound now.
+/// Checks whether the address can be bound.
 fn free(address: SocketAddr, config: &Path) -> Finding {
     match sockets::listen(address) {
         Ok(_) => Finding::good(LISTENING, format!("{address} is free")),
@@ -111,7 +111,7 @@ pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// While the program is not running no push can be answered, which is no fault of the path.
+/// While the program is not running, an unanswered push is no fault of the path.
 pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Vec<Finding> {
     findings.retain(|finding| finding.part != "endpoint");
     let base = end.url.split("/_matrix").next().unwrap_or(&end.url);
@@ -129,34 +129,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{control::InboxStatus, desktop::ServiceState};
-
-    fn status() -> Status {
-        let works = ServiceState { available: true, reason: None };
-        Status {
-            running: true,
-            version: app_info::VERSION.to_owned(),
-            pid: 1,
-            since: Timestamp::UNIX_EPOCH,
-            listen: vec!["127.0.0.1:7".to_owned()],
-            public_url: "http://127.0.0.1:7".to_owned(),
-            tls: None,
-            unread: 0,
-            missed_calls: 0,
-            paused_until: None,
-            muted: false,
-            muted_rooms: Vec::new(),
-            inbox: InboxStatus { notices: 0, unshown: 0 },
-            accounts: Vec::new(),
-            popup: works.clone(),
-            tray: works.clone(),
-            sound: works,
-            no_tray: false,
-            is_starting: false,
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
+    use crate::control::tests::status;
 
     fn paths() -> Paths {
         Paths::within(Path::new("/home"))

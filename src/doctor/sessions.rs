@@ -35,7 +35,7 @@ const MAX_ROOMS: usize = 8;
 
 /// State of the account at the homeserver.
 #[derive(Default)]
-struct Told {
+struct ServerState {
     /// The URL of our pusher, if there is one.
     url: Option<String>,
     /// The rooms with a push rule set by us.
@@ -61,16 +61,23 @@ pub(super) struct AccountCheck {
 /// Checks the account; for an account registered by hand, its relay alone.
 pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     let name = words(&check.account.name);
+    let relay = match relay_of(check).await {
+        Ok(relay) => relay,
+        Err(says) => {
+            return vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))];
+        }
+    };
     let Some(sign_in) = &check.account.sign_in else {
-        return match relay_of(check).await {
-            Ok(Some(relay)) => vec![relayed(&name, &relay).await],
-            Ok(None) => Vec::new(),
-            Err(says) => vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))],
+        return match relay {
+            Some(relay) => vec![relayed(&name, &relay).await],
+            None => Vec::new(),
         };
     };
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
         Ok(homeserver) => homeserver,
-        Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
+        Err(reason) => {
+            return vec![advise_sign_in(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)];
+        }
     };
     let kind = HomeserverKind::named(&sign_in.server);
     let pushed = check.last_push.map_or(Pushed::Never, Pushed::At);
@@ -78,43 +85,33 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         let examined = timeout(DEADLINE, reach::examine(end, Some(&homeserver), &kind, pushed)).await;
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
-    let mut told = Told::default();
-    if check.account.way_in_force() == Way::Listen {
-        let mut found = vec![session(check, sign_in, &homeserver, &check.account.pushkey, &mut told).await];
-        found.extend(listening(&name, check.listening));
-        found.extend(encryption(check, sign_in));
-        found.extend(rules_of_ours(&name, &told.rooms_of_ours));
-        return found;
-    }
-    let relay = match relay_of(check).await {
-        Ok(relay) => relay,
-        Err(says) => {
-            return vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))];
-        }
-    };
     let pushkey = relay.as_ref().map_or_else(|| check.account.pushkey.clone(), Relay::pushkey);
-    let way = async {
+    let mut server = ServerState::default();
+    let is_pushed_to = relay.is_none() && check.account.way_in_force() != Way::Listen;
+    let path = async {
         match &relay {
             Some(relay) => vec![relayed(&name, relay).await],
-            None => examine(&check.end).await,
+            None if is_pushed_to => examine(&check.end).await,
+            None => Vec::new(),
         }
     };
-    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut told), way);
+    let (session, mut path) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut server), path);
     // The URL that the homeserver has is the one to examine.
-    if let Some(url) = told.url.filter(|url| relay.is_none() && *url != check.end.url) {
-        way = examine(&LocalEnd { url, ..check.end.clone() }).await;
+    if let Some(url) = server.url.filter(|url| is_pushed_to && *url != check.end.url) {
+        path = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     if check.listening == Some(true) {
         // The account listens, so nothing is lost when pushes do not arrive.
-        way.iter_mut()
-            .filter(|found| found.verdict == Verdict::Fault)
-            .for_each(|found| found.verdict = Verdict::Warning);
+        for fault in path.iter_mut().filter(|found| found.verdict == Verdict::Fault) {
+            fault.verdict = Verdict::Warning;
+        }
     }
-    way.insert(0, session);
-    way.extend(listening(&name, check.listening));
-    way.extend(encryption(check, sign_in));
-    way.extend(rules_of_ours(&name, &told.rooms_of_ours));
-    way
+    let mut found = vec![session];
+    found.extend(path);
+    found.extend(listening(&name, check.listening));
+    found.extend(encryption(check, sign_in));
+    found.extend(rules_of_ours(&name, &server.rooms_of_ours));
+    found
 }
 
 /// The account's relay, if it has one, or why its topic cannot be loaded.
@@ -143,19 +140,14 @@ async fn relayed(name: &str, relay: &Relay) -> Finding {
         Ok(http) => timeout(RELAY, Box::pin(probe::probe(relay, &http.with_deadline(HOMESERVER)))).await,
         Err(error) => return Finding::fault(RELAY_PART, format!("{name}: {}", words(error))),
     };
-    let trouble = match probed {
-        Ok(Ok(())) => return Finding::good(RELAY_PART, format!("{name}: {} relays pushes", words(relay.base()))),
-        Ok(Err(trouble)) => trouble,
-        Err(_) => probe::away(relay, &RelayError::HeldBack),
+    let probed = probed.unwrap_or_else(|_| Err(probe::away(relay, &RelayError::HeldBack)));
+    let Err(trouble) = probed else {
+        return Finding::good(RELAY_PART, format!("{name}: {} relays pushes", words(relay.base())));
     };
     let says = format!("{name}: {}", words(&trouble));
-    let finding =
-        if trouble.is_slow_only { Finding::warning(RELAY_PART, says) } else { Finding::fault(RELAY_PART, says) };
-    let finding = finding.advise(trouble.advice);
-    match trouble.paste {
-        Some(lines) => finding.paste(lines),
-        None => finding,
-    }
+    let verdict = if trouble.is_slow_only { Verdict::Warning } else { Verdict::Fault };
+    let (advice, paste) = (Some(trouble.advice), trouble.paste);
+    Finding { verdict, advice, paste, ..Finding::good(RELAY_PART, says) }
 }
 
 /// Whether the account's encrypted messages can be decrypted, as reported by the running program (pure).
@@ -190,14 +182,11 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
 /// Whether the held connection is open (pure).
 fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     const PART: &str = "listening";
-    let says = if is_connected? {
-        return Some(Finding::good(
-            PART,
-            format!("{name}: the homeserver says what is new over a connection that is held"),
-        ));
-    } else {
-        format!("{name}: the homeserver does not hold the connection over which it is to say what is new")
-    };
+    if is_connected? {
+        let says = format!("{name}: the homeserver says what is new over a connection that is held");
+        return Some(Finding::good(PART, says));
+    }
+    let says = format!("{name}: the homeserver does not hold the connection over which it is to say what is new");
     let advice = "Check the network, and whether the homeserver is up; `pushbell status` says more";
     Some(Finding::fault(PART, says).advise(advice).remedy(Remedy::Reconnect))
 }
@@ -215,27 +204,28 @@ fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
     (!rooms.is_empty()).then(|| Finding::good("push rules", says).advise(advice))
 }
 
-/// `pushkey`: what the account's homeserver pushes with.
+/// Asks the homeserver for token, pusher and push rules. `pushkey`: of the account's pusher.
 async fn session(
     check: &AccountCheck,
     sign_in: &SignIn,
     homeserver: &BaseUrl,
     pushkey: &str,
-    told: &mut Told,
+    server: &mut ServerState,
 ) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     if sign_in.is_anothers(&check.secrets.installation_mark()) {
-        return again(fault(COPIED.to_owned()), sign_in);
+        return advise_sign_in(fault(COPIED.to_owned()), sign_in);
     }
-    let tokens = match timeout(KEYRING, check.secrets.load(sign_in)).await {
-        Ok(Ok(Some(tokens))) => tokens,
-        Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
-        Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
-        Err(_) => {
-            let says = "the keyring does not give its access token in time".to_owned();
-            return fault(says).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect);
-        }
+    let loaded = timeout(KEYRING, check.secrets.load(sign_in)).await;
+    let loaded = loaded.map_or_else(
+        |_| Err("the keyring does not give its access token in time".to_owned()),
+        |loaded| loaded.map_err(words),
+    );
+    let tokens = match loaded {
+        Ok(Some(tokens)) => tokens,
+        Ok(None) => return advise_sign_in(fault("its access token is gone".to_owned()), sign_in),
+        Err(reason) => return fault(reason).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
     };
     let http = match HttpClient::new() {
         Ok(http) => http.with_deadline(HOMESERVER),
@@ -245,8 +235,8 @@ async fn session(
     let (who, pushers, rules) = tokio::join!(client.whoami(), client.pushers(), client.push_rules());
     let is_ours = |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == pushkey;
     let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
-    told.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
-    told.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();
+    server.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
+    server.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
@@ -285,12 +275,12 @@ fn judge(
             let says = format!(
                 "{user} is signed out: its access token has expired; pushes still come, but what is missed is not fetched"
             );
-            return again(fault(says), sign_in);
+            return advise_sign_in(fault(says), sign_in);
         }
         Err(error) if error.is_unknown_token() => {
             let says =
                 format!("{user} is signed out: the homeserver has ended the session, and new messages no longer come");
-            return again(fault(says), sign_in);
+            return advise_sign_in(fault(says), sign_in);
         }
         Err(error) => {
             return fault(format!("the homeserver cannot be asked: {}", words(error)))
@@ -299,7 +289,7 @@ fn judge(
         }
     };
     if who.as_str() != sign_in.user_id {
-        return again(fault(format!("its access token is not that of {user}")), sign_in);
+        return advise_sign_in(fault(format!("its access token is not that of {user}")), sign_in);
     }
     if account.way_in_force() == Way::Listen {
         return Finding::good(PART, format!("{name}: {user} is signed in; the homeserver is not to push"));
@@ -313,18 +303,18 @@ fn judge(
         }
         Ok(None) => {
             let says = format!("the homeserver of {user} has no pusher for this desktop any more");
-            return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
+            return advise_sign_in(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
         }
         Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
     };
     if !pusher.is_enabled() {
         let says = format!("{name}: the pusher of {user} was switched off in another client: nothing comes here");
         let advice = "Switch notifications for this session on again in that client's settings, or sign in again";
-        return again(Finding::warning(PART, says), sign_in).advise(advice);
+        return advise_sign_in(Finding::warning(PART, says), sign_in).advise(advice);
     }
     if *is_url_chosen && pusher.data.url != end.url {
         let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.data.url));
-        return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
+        return advise_sign_in(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
     }
     let last = match last_push {
         Some(time) => format!("the last push came {}", local_time(*time)),
@@ -333,7 +323,7 @@ fn judge(
     Finding::good(PART, format!("{name}: {user} is signed in and has its pusher; {last}"))
 }
 
-fn again(finding: Finding, sign_in: &SignIn) -> Finding {
+fn advise_sign_in(finding: Finding, sign_in: &SignIn) -> Finding {
     let (user, homeserver) = (sign_in.user_id.clone(), sign_in.homeserver.clone());
     let paste = format!("{} login {}", invocation::command(), words(&user));
     finding.advise("Sign in again").paste(paste).remedy(Remedy::SignIn { user, homeserver })

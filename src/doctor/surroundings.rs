@@ -11,6 +11,7 @@ use crate::{
         autostart::Autostart,
         probe::{Seen, Surroundings},
     },
+    push::text,
     sound::{Fault, OpenError},
 };
 
@@ -130,7 +131,7 @@ fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
         }
         (Seen::NoSessionBus, _) => Finding::warning(PART, format!("there is no icon: {NO_BUS}")),
         (Seen::Absent(advice), _) => {
-            Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice)))
+            Finding::warning(PART, "nothing shows the icon with its badge").advise(text::capitalized(&words(advice)))
         }
         (Seen::Present(_) | Seen::Unknown, Some(reason)) => Finding::warning(PART, reason),
         (Seen::Present(what), None) => Finding::good(PART, words(what)),
@@ -151,11 +152,13 @@ fn sound(
     if !config.sound.enabled {
         return Finding::good(PART, "is turned off in the configuration");
     }
+    let silent = |says: String| {
+        Finding::fault(PART, says)
+            .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`")
+    };
     match device {
-        None => Finding::fault(PART, "the sound server does not answer")
-            .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
-        Some(Err(OpenError { fault: Fault::NoAnswer, reason })) => Finding::fault(PART, words(reason))
-            .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
+        None => silent("the sound server does not answer".to_owned()),
+        Some(Err(OpenError { fault: Fault::NoAnswer, reason })) => silent(words(reason)),
         Some(Err(OpenError { fault: Fault::NoDevice, reason })) => {
             Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
                 .advise("Start a sound server (PipeWire or PulseAudio), or connect a device")
@@ -218,9 +221,4 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
 fn unavailable(status: Option<&Status>, state: Option<&ServiceState>) -> Option<String> {
     let state = state.filter(|state| !state.available && !status.is_some_and(|status| status.is_starting))?;
     Some(words(state.reason.as_deref().unwrap_or("is not available")))
-}
-
-fn capitalised(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }

@@ -3,15 +3,9 @@
 //!
 //! For rooms that the person has not joined, also those of invites, homeservers answer 404 or 403.
 
-use std::collections::BTreeMap;
-
 use hyper::StatusCode;
-use serde::Deserialize;
 
-use super::{
-    HomeserverClient, HomeserverError,
-    client::{AnswerKind, Lenient},
-};
+use super::{HomeserverClient, HomeserverError, client::AnswerKind};
 use crate::{
     http_client::encode,
     push::{
@@ -21,19 +15,6 @@ use crate::{
 };
 
 const NOTIFICATIONS: &str = "/_matrix/client/v3/notifications";
-
-/// `GET /rooms/{roomId}/joined_members`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JoinedMembers {
-    joined: Lenient<BTreeMap<String, Lenient<Member>>>,
-}
-
-#[derive(Deserialize)]
-struct Member {
-    #[serde(default)]
-    display_name: Lenient<String>,
-}
 
 impl HomeserverClient {
     /// A page of at most `limit` notifications, newest first: the first page, or the one at the token `from`.
@@ -114,20 +95,6 @@ impl HomeserverClient {
     /// When the request fails.
     pub async fn member_name(&self, room_id: &str, user_id: &str) -> Result<Option<String>, HomeserverError> {
         self.state_name(room_id, &format!("m.room.member/{}", encode(user_id)), "displayname").await
-    }
-
-    /// The joined members of the room, with their display names.
-    ///
-    /// # Errors
-    /// When the request fails.
-    pub(crate) async fn joined_members(
-        &self,
-        room_id: &str,
-    ) -> Result<BTreeMap<String, Option<String>>, HomeserverError> {
-        let path = format!("/_matrix/client/v3/rooms/{}/joined_members", encode(room_id));
-        let answer: JoinedMembers = self.get(&path).await?;
-        let name = |member: Lenient<Member>| member.0.and_then(|member| member.display_name.text());
-        Ok(answer.joined.0.unwrap_or_default().into_iter().map(|(user, member)| (user, name(member))).collect())
     }
 
     /// The room's name; `None` if it has none.

@@ -1,4 +1,4 @@
-//! What requests are answered with, and the headers that each answer has.
+//! Answers to requests, and their headers.
 
 use std::{
     convert::Infallible,
@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http_body_util::{Either, Full};
 use hyper::{
     Response, StatusCode,
     body::{Body, Bytes, Frame},
@@ -17,69 +18,57 @@ use hyper::{
 use maud::Markup;
 use tokio::sync::mpsc;
 
-/// Nothing runs or is loaded but what this page itself serves; nobody else frames it or gets its forms.
+/// Only what this page serves is loaded or run; nobody frames it or receives its forms.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// An answer. Its headers are those of every answer and those of its kind.
+/// An answer.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A page.
     Page(StatusCode, Markup),
-    /// A file of this program's own, and its type.
+    /// Content type and text of a static file.
     File(&'static str, &'static str),
     /// A line of text.
     Text(String),
-    /// Go there.
+    /// A redirect.
     SeeOther(String),
-    /// The browser has entered: go there, with this cookie.
-    Entered(String, String),
-    /// What happens, as it happens.
+    /// A redirect that sets the session cookie.
+    SignedIn(String, String),
+    /// A stream of server-sent events.
     Events(mpsc::Receiver<Bytes>),
 }
 
-/// A body: all at once, or piece by piece.
-pub(super) enum Content {
-    /// What is left of it.
-    Whole(Option<Bytes>),
-    /// Until its other end closes.
-    Pieces(mpsc::Receiver<Bytes>),
-}
+/// The body of an answer: whole, or sent piece by piece.
+pub(super) type Content = Either<Full<Bytes>, Pieces>;
 
-impl Body for Content {
+/// A body that goes on until the sender is dropped.
+pub(super) struct Pieces(mpsc::Receiver<Bytes>);
+
+impl Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Pieces(pieces) => pieces.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
-        }
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        match self {
-            Self::Whole(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Pieces(_) => hyper::body::SizeHint::default(),
-        }
+        self.get_mut().0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 
 impl Answer {
     pub(super) fn into_response(self) -> Response<Content> {
-        let whole = |text: String| Content::Whole(Some(text.into()));
+        let whole = |bytes: Bytes| Either::Left(Full::new(bytes));
+        let empty = || whole(Bytes::new());
         let (status, content_type, body, more) = match self {
-            Self::Page(status, markup) => (status, "text/html; charset=utf-8", whole(markup.into_string()), Vec::new()),
-            Self::File(content_type, file) => {
-                (StatusCode::OK, content_type, Content::Whole(Some(Bytes::from_static(file.as_bytes()))), Vec::new())
+            Self::Page(status, markup) => {
+                (status, "text/html; charset=utf-8", whole(markup.into_string().into()), Vec::new())
             }
-            Self::Text(text) => (StatusCode::OK, "text/plain; charset=utf-8", whole(text), Vec::new()),
-            Self::SeeOther(path) => (StatusCode::SEE_OTHER, "text/plain", whole(String::new()), vec![(LOCATION, path)]),
-            Self::Entered(path, cookie) => {
-                let headers = vec![(LOCATION, path), (SET_COOKIE, cookie)];
-                (StatusCode::SEE_OTHER, "text/plain", whole(String::new()), headers)
+            Self::File(content_type, file) => (StatusCode::OK, content_type, whole(file.into()), Vec::new()),
+            Self::Text(text) => (StatusCode::OK, "text/plain; charset=utf-8", whole(text.into()), Vec::new()),
+            Self::SeeOther(path) => (StatusCode::SEE_OTHER, "text/plain", empty(), vec![(LOCATION, path)]),
+            Self::SignedIn(path, cookie) => {
+                (StatusCode::SEE_OTHER, "text/plain", empty(), vec![(LOCATION, path), (SET_COOKIE, cookie)])
             }
-            Self::Events(pieces) => (StatusCode::OK, "text/event-stream", Content::Pieces(pieces), Vec::new()),
+            Self::Events(pieces) => (StatusCode::OK, "text/event-stream", Either::Right(Pieces(pieces)), Vec::new()),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -95,7 +84,7 @@ impl Answer {
         ];
         response.headers_mut().extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
         for (name, value) in more {
-            // Paths and cookies are made of characters that headers have.
+            // Always valid: paths and cookies are ASCII.
             if let Ok(value) = HeaderValue::try_from(value) {
                 response.headers_mut().insert(name, value);
             }

@@ -1,4 +1,4 @@
-//! What a sign-in says and asks while it goes on, for the page to show and to answer.
+//! Output and questions of a sign-in, sign-out or verification, for the page to show and to answer.
 
 use std::{
     io::{self, Write},
@@ -10,12 +10,12 @@ use tokio::sync::{broadcast, oneshot, watch};
 use super::{Topic, server::locked};
 use crate::{doctor::Finding, failure::Failure, push::text};
 
-/// Lines that are kept of what is said. A sign-in says some twenty.
+/// Maximum number of lines kept. A sign-in writes about twenty.
 const MAX_LINES: usize = 200;
-/// Longest line.
+/// Maximum length of a line, in characters.
 const MAX_LINE_CHARS: usize = 2000;
 
-/// How far a set-up has come.
+/// A step of the set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Step {
     /// Who signs in, and where.
@@ -23,135 +23,135 @@ pub(crate) enum Step {
     Who,
     /// How notifications get here.
     Way,
-    /// A real one is waited for.
+    /// Waiting for a real notification.
     Proof,
 }
 
-/// What it is about.
+/// The command that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Task {
     /// Signing in, which has steps.
     #[default]
     SignIn,
     SignOut,
-    /// Making the session a verified one.
+    /// Verifying the session.
     Verify,
 }
 
 /// How a question is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// With yes or no; the likelier one.
+    /// Yes or no; holds the default.
     YesOrNo(bool),
-    /// With a password or a recovery key, which is never shown.
+    /// A password or recovery key, never shown.
     Secret,
-    /// By going on without what is waited for.
+    /// A button that ends the wait.
     Skip,
 }
 
-/// A question that waits for its answer.
+/// A question without an answer yet.
 pub(super) struct Question {
     pub(super) number: u64,
     pub(super) kind: Kind,
     pub(super) text: String,
-    /// Why it is asked again, if it is.
+    /// Why it is asked again: the last line of output.
     pub(super) again: Option<String>,
     answer: oneshot::Sender<String>,
 }
 
-/// All of it so far.
+/// The state of a conversation.
 #[derive(Default)]
-pub(super) struct Talk {
+pub(super) struct Progress {
     pub(super) step: Step,
     pub(super) task: Task,
     pub(super) said: Vec<String>,
     pub(super) findings: Vec<Finding>,
-    /// Where the person signs in with the browser.
+    /// The address for signing in with the browser.
     pub(super) sign_in_at: Option<String>,
     pub(super) question: Option<Question>,
     questions: u64,
-    /// How much was said when the last question was answered.
-    said_before: usize,
-    /// How it has ended.
+    /// Number of lines when the last question was answered.
+    said_at_answer: usize,
+    /// The result, once it has ended.
     pub(super) ended: Option<Result<(), Failure>>,
 }
 
-/// A sign-in's conversation with the person at the page. A handle: clones are the same.
+/// A handle to a conversation; clones share its state.
 #[derive(Clone)]
 pub(crate) struct Conversation {
-    talk: Arc<Mutex<Talk>>,
+    progress: Arc<Mutex<Progress>>,
     changes: broadcast::Sender<Topic>,
     cancelled: watch::Sender<bool>,
 }
 
 impl Conversation {
     pub(super) fn new(changes: broadcast::Sender<Topic>) -> Self {
-        Self { talk: Arc::default(), changes, cancelled: watch::Sender::new(false) }
+        Self { progress: Arc::default(), changes, cancelled: watch::Sender::new(false) }
     }
 
-    /// Looks at it, or changes it without telling.
-    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Talk) -> T) -> T {
-        look(&mut locked(&self.talk))
+    /// Access to the state, without notifying open tabs.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Progress) -> T) -> T {
+        look(&mut locked(&self.progress))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Talk)) {
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
         self.with(change);
-        // Nobody looks now.
+        // No tab may be open.
         drop(self.changes.send(Topic::Setup));
     }
 
-    /// So far it has come.
+    /// Shows this step as the current one.
     pub(crate) fn step(&self, step: Step) {
-        self.change(|talk| talk.step = step);
+        self.change(|progress| progress.step = step);
     }
 
-    /// What keeps pushes away, or may.
+    /// Shows these findings in place of earlier ones.
     pub(crate) fn findings(&self, findings: &[Finding]) {
-        self.change(|talk| talk.findings = findings.to_vec());
+        self.change(|progress| progress.findings = findings.to_vec());
     }
 
-    /// The person has to sign in at this address; `None`: no longer.
+    /// Shows a link to sign in at this address; `None` removes it.
     pub(crate) fn sign_in_at(&self, address: Option<&str>) {
-        self.change(|talk| talk.sign_in_at = address.map(ToOwned::to_owned));
+        self.change(|progress| progress.sign_in_at = address.map(ToOwned::to_owned));
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks a question and waits for the answer.
     ///
     /// # Errors
-    /// When the person has ended it.
+    /// When the person has cancelled.
     pub(crate) async fn ask(&self, kind: Kind, text: &str) -> io::Result<String> {
-        let gone = || io::Error::new(io::ErrorKind::Interrupted, "you have ended it");
+        let cancelled = || io::Error::new(io::ErrorKind::Interrupted, "you have ended it");
         let (answer, answered) = oneshot::channel();
-        self.change(|talk| {
-            talk.questions += 1;
-            let (number, text) = (talk.questions, text.trim().to_owned());
-            let is_again = kind == Kind::Secret && number > 1 && talk.said_before < talk.said.len();
-            let again = talk.said.last().filter(|_| is_again).cloned();
-            talk.question = Some(Question { number, kind, text, again, answer });
+        self.change(|progress| {
+            progress.questions += 1;
+            let (number, text) = (progress.questions, text.trim().to_owned());
+            let is_again = kind == Kind::Secret && number > 1 && progress.said_at_answer < progress.said.len();
+            let again = progress.said.last().filter(|_| is_again).cloned();
+            progress.question = Some(Question { number, kind, text, again, answer });
         });
-        let asked = Asked(self);
+        let guard = QuestionGuard(self);
         let answer = tokio::select! {
-            answer = answered => answer.map_err(|_| gone()),
-            () = self.cancelled() => Err(gone()),
+            answer = answered => answer.map_err(|_| cancelled()),
+            () = self.cancelled() => Err(cancelled()),
         };
-        drop(asked);
+        drop(guard);
         answer
     }
 
-    /// Answers a question, if it is still the one that is asked.
+    /// Answers the question of this number, unless another has replaced it.
     pub(super) fn answer(&self, number: u64, answer: String) {
-        self.change(|talk| {
-            if let Some(question) = talk.question.take_if(|question| question.number == number) {
-                talk.said_before = talk.said.len();
-                // Who no longer waits does not need it.
+        self.change(|progress| {
+            if let Some(question) = progress.question.take_if(|question| question.number == number) {
+                progress.said_at_answer = progress.said.len();
+                // The command may have stopped waiting.
                 drop(question.answer.send(answer));
             }
         });
     }
 
-    /// Returns when the person has ended it.
+    /// Returns when the person has cancelled.
     pub(crate) async fn cancelled(&self) {
-        // Its own sender is never dropped before.
+        // `self` holds the sender, so this cannot fail.
         drop(self.cancelled.subscribe().wait_for(|cancelled| *cancelled).await);
     }
 
@@ -160,25 +160,25 @@ impl Conversation {
     }
 
     pub(super) fn end(&self, ended: Result<(), Failure>) {
-        self.change(|talk| {
-            talk.question = None;
-            talk.sign_in_at = None;
-            talk.ended = Some(ended);
+        self.change(|progress| {
+            progress.question = None;
+            progress.sign_in_at = None;
+            progress.ended = Some(ended);
         });
     }
 
-    /// Where a sign-in writes what it says.
+    /// A writer for the command's output.
     pub(crate) fn writer(&self) -> impl Write + Send + use<> {
         Writer { conversation: self.clone(), line: Vec::new() }
     }
 }
 
-/// A question that nobody waits for any more is not asked.
-struct Asked<'a>(&'a Conversation);
+/// Withdraws the question when its future is dropped.
+struct QuestionGuard<'a>(&'a Conversation);
 
-impl Drop for Asked<'_> {
+impl Drop for QuestionGuard<'_> {
     fn drop(&mut self) {
-        self.0.change(|talk| talk.question = None);
+        self.0.change(|progress| progress.question = None);
     }
 }
 
@@ -197,9 +197,9 @@ impl Write for Writer {
             let line = std::mem::take(&mut self.line);
             let line = text::spelled_out(&String::from_utf8_lossy(&line));
             let line: String = line.chars().take(MAX_LINE_CHARS).collect();
-            self.conversation.change(|talk| {
-                if talk.said.len() < MAX_LINES {
-                    talk.said.push(line);
+            self.conversation.change(|progress| {
+                if progress.said.len() < MAX_LINES {
+                    progress.said.push(line);
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! What has changed, told to the open tabs. One stream for each; it says what, and the page is fetched again.
+//! Server-sent events for open tabs: each names what has changed, and the script fetches the page again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,9 +10,9 @@ use tokio::{
 
 use super::{Page, Topic};
 
-/// Between two messages to a tab: whatever comes meanwhile is told with the next.
+/// Minimum interval of events for a tab; changes in between are merged.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How many may wait for a tab that does not read.
+/// Capacity of a tab's queue.
 const WAITING: usize = 4;
 
 impl Topic {
@@ -40,7 +40,7 @@ pub(super) fn stream(page: &Arc<Page>) -> mpsc::Receiver<Bytes> {
                 },
                 told = changes.recv() => match told {
                     Ok(topic) => topic,
-                    // Whatever was missed: all may have changed.
+                    // Some were missed; setup changes most often.
                     Err(RecvError::Lagged(_)) => Topic::Setup,
                     Err(RecvError::Closed) => return,
                 },

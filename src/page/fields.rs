@@ -1,18 +1,18 @@
-//! What an address or a form holds.
+//! The fields of a query or a form.
 
 use http_body_util::BodyDataStream;
 use hyper::body::{Body, Bytes};
 use multer::Multipart;
 use url::form_urlencoded;
 
-/// Fields of a form with a file, at most.
+/// Maximum number of fields of a form with a file.
 const MAX_FIELDS: usize = 8;
 
 /// Names and values, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     values: Vec<(String, String)>,
-    /// The file that came with them: what it was called, and what is in it.
+    /// The name and content of an uploaded file.
     pub(super) file: Option<(String, Bytes)>,
 }
 
@@ -22,7 +22,7 @@ impl Fields {
         Self { values: form_urlencoded::parse(text).into_owned().collect(), file: None }
     }
 
-    /// Reads the body of a form that has a file in it.
+    /// Reads the body of a form with a file.
     pub(super) async fn read_with_file<B>(content_type: &str, body: B) -> Result<Self, multer::Error>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + 'static> + Send + 'static,
@@ -40,12 +40,17 @@ impl Fields {
         Ok(fields)
     }
 
-    /// The first value of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// All names and values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The same without blanks around it; none if nothing else is in it.
+    /// The first value of this name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The same, trimmed; `None` if it is empty.
     pub(super) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
@@ -56,19 +61,12 @@ impl Fields {
     }
 }
 
-/// An address with these values; those that are empty are left out.
+/// An address with these values as its query, without empty ones.
 pub(super) fn address(path: &str, values: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(values.iter().filter(|(_, value)| !value.is_empty()));
     match query.finish() {
         query if query.is_empty() => path.to_owned(),
         query => format!("{path}?{query}"),
-    }
-}
-
-impl Fields {
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

@@ -1,33 +1,33 @@
-//! What all pages have around them.
+//! The layout of all pages.
 
 use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Note, answer::Answer, entrance::Refused, words};
+use super::{Note, access::Refused, answer::Answer, words};
 use crate::{app_info, control::Section, invocation};
 
-/// The style sheet and the script: small, and whole in the program.
+/// The static files.
 pub(super) const STYLE: &str = include_str!("../../assets/page/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../assets/page/page.js");
 pub(super) const BELL: &str = include_str!("../../assets/icons/pushbell.svg");
 
-/// What a page needs to know of its visit.
+/// What a page needs to know of its request.
 pub(super) struct View {
-    /// What its forms must hold.
+    /// The CSRF token of its forms.
     pub(super) form_token: String,
-    /// What the last form has done.
+    /// The result of the last form.
     pub(super) note: Option<Note>,
     /// How many notices are unread.
     pub(super) unread: u64,
 }
 
 impl View {
-    /// The hidden field of every form.
+    /// The hidden field with the CSRF token.
     pub(super) fn token(&self) -> Markup {
         html! { input type="hidden" name="token" value=(self.form_token); }
     }
 
-    /// A form of one button, which may send some values.
+    /// A form with one button and these values.
     pub(super) fn button(&self, action: &str, label: &str, values: &[(&str, &str)]) -> Markup {
         html! {
             form method="post" action=(action) {
@@ -99,7 +99,7 @@ fn head(title: &str, has_script: bool) -> Markup {
     }
 }
 
-/// A page for whoever does not get what was asked for.
+/// A page for an error.
 fn plain(status: StatusCode, title: &str, body: &Markup) -> Answer {
     Answer::Page(
         status,
@@ -115,15 +115,15 @@ fn plain(status: StatusCode, title: &str, body: &Markup) -> Answer {
     )
 }
 
-/// What to run for a new page.
+/// The command that opens a new page.
 fn command() -> String {
     words::OPEN_COMMAND.replacen("pushbell", invocation::command(), 1)
 }
 
 pub(super) fn refused(why: Refused) -> Answer {
     match why {
-        Refused::Stranger => {
-            let body = html! { p { (words::STRANGER) " " code { (command()) } "." } };
+        Refused::NoSession => {
+            let body = html! { p { (words::NO_SESSION) " " code { (command()) } "." } };
             plain(StatusCode::FORBIDDEN, "Not open any more", &body)
         }
         Refused::Host => failed(StatusCode::MISDIRECTED_REQUEST, words::ELSEWHERE),
@@ -131,12 +131,12 @@ pub(super) fn refused(why: Refused) -> Answer {
     }
 }
 
-/// The same of any other reason.
+/// An error page with another reason.
 pub(super) fn failed(status: StatusCode, reason: &str) -> Answer {
     plain(status, "This did not work", &html! { p { (reason) } })
 }
 
-/// A text to copy, with a button for that where the script runs.
+/// A text with a copy button, which the script reveals.
 pub(super) fn to_copy(id: &str, text: &str) -> Markup {
     html! {
         div .copied {
@@ -146,7 +146,7 @@ pub(super) fn to_copy(id: &str, text: &str) -> Markup {
     }
 }
 
-/// What stands between backquotes is code.
+/// A sentence; parts in backquotes become code.
 pub(super) fn with_code(sentence: &str) -> Markup {
     html! {
         @for (number, part) in sentence.split('`').enumerate() {

@@ -1,4 +1,4 @@
-//! Health: how the program is, and each part with what to do about it; a report to copy.
+//! Health: status and findings with what to do about them, and a report to copy.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use super::{
     answer::Answer,
     fields::Fields,
     frame::{self, View},
-    routes::Done,
+    routes::Outcome,
     server::locked,
     settings, words,
 };
@@ -26,10 +26,10 @@ use crate::{
     sample,
 };
 
-/// What was found less than so long ago is shown again.
+/// Findings newer than this are shown without checking again.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The checks, and what they have found last.
+/// The last findings.
 #[derive(Default)]
 pub(super) struct Health(Mutex<Checks>);
 
@@ -40,7 +40,7 @@ struct Checks {
 }
 
 impl Health {
-    /// What was found last, and whether it is being looked for.
+    /// Whether the checks are running, and the last findings.
     fn look(&self) -> (bool, Vec<Finding>) {
         let checks = locked(&self.0);
         (checks.is_running, checks.found.as_ref().map(|(_, found)| found.clone()).unwrap_or_default())
@@ -51,7 +51,7 @@ impl Health {
     }
 }
 
-/// Begins to check each part, unless that is under way.
+/// Starts the checks unless they are running.
 fn check(page: &Arc<Page>) {
     if std::mem::replace(&mut locked(&page.health.0).is_running, true) {
         return;
@@ -61,7 +61,7 @@ fn check(page: &Arc<Page>) {
         let has_config = page.paths.config.exists() || page.paths.last_good_config.exists();
         let found = doctor::examine(&page.paths, has_config).await;
         *locked(&page.health.0) = Checks { is_running: false, found: Some((Instant::now(), found)) };
-        // Nobody looks now.
+        // No tab may be open.
         drop(page.changes.send(Topic::Health));
     });
 }
@@ -86,7 +86,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
             section aria-labelledby="parts" {
                 h2 id="parts" { "Parts" }
                 @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
-                @else { p .verdict { (summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
+                @else { p .verdict { (doctor::summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
                 (list(view, &sorted(&findings)))
             }
             @if !findings.is_empty() {
@@ -101,8 +101,8 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     view.page(Section::Health, &body)
 }
 
-/// Does something about a part, and looks at all of them again.
-pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Done {
+/// Carries out a remedy, then runs the checks again.
+pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Outcome {
     let account = || form.get("account").unwrap_or_default().to_owned();
     let asked = async |request, words: &str| Some(Note::of(page.ask(request).await, words));
     let note = match form.get("do").unwrap_or_default() {
@@ -113,21 +113,21 @@ pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Done {
         "popup" => Some(Note::of(settings::test(page, sample::Kind::Message).await, words::SAMPLE_SENT)),
         "sound" => asked(Request::Play { sound: "default".to_owned() }, words::SOUND_PLAYS).await,
         verify @ ("verify" | "backup") => match page.setup.verify(&page.paths, account(), verify == "backup") {
-            Ok(()) => return Done { note: None, to: Section::Setup.path().to_owned() },
+            Ok(()) => return Outcome { note: None, to: Section::Setup.path().to_owned() },
             Err(reason) => Some(Note::Failed(reason)),
         },
         _ => None,
     };
     check(page);
-    Done { note, to: Section::Health.path().to_owned() }
+    Outcome { note, to: Section::Health.path().to_owned() }
 }
 
-/// A button that shows a popup as a test.
+/// A button that shows a test popup.
 pub(super) fn test_popup(view: &View) -> Markup {
     remedy(view, &Remedy::TestPopup)
 }
 
-/// The button of a remedy, or a link to where it is.
+/// The button or link of a remedy.
 fn remedy(view: &View, remedy: &Remedy) -> Markup {
     let does = |label: &str, what: &str| view.button("/health/do", label, &[("do", what)]);
     let of_account = |label: &str, what: &str, account: &str| {
@@ -151,20 +151,12 @@ fn remedy(view: &View, remedy: &Remedy) -> Markup {
 }
 
 fn overview(status: &Status) -> Markup {
-    let service = |state: &crate::desktop::ServiceState| {
-        let reason = state.reason.as_deref().map(|reason| text::line(reason, 200)).unwrap_or_default();
-        match (state.available, reason.is_empty()) {
-            (true, true) => "available".to_owned(),
-            (true, false) => reason,
-            (false, _) => format!("not available: {reason}"),
-        }
-    };
     let rows = [
         ("Running since", format!("{} (version {})", control::local_time(status.since), status.version)),
         ("Listening at", status.listen.join(", ")),
-        ("Popups", service(&status.popup)),
-        ("Tray", service(&status.tray)),
-        ("Sound", service(&status.sound)),
+        ("Popups", control::service_state(&status.popup)),
+        ("Tray", control::service_state(&status.tray)),
+        ("Sound", control::service_state(&status.sound)),
         ("Inbox", format!("{} messages", status.inbox.notices)),
     ];
     html! {
@@ -201,14 +193,14 @@ fn overview(status: &Status) -> Markup {
     }
 }
 
-/// What wants to be seen first, first.
+/// Faults first, then warnings.
 fn sorted(findings: &[Finding]) -> Vec<Finding> {
     let mut findings = findings.to_vec();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     findings
 }
 
-/// Findings, each good, a warning or a fault, with what to do. Also what a sign-in has found.
+/// A list of findings; the set-up page shows those of a sign-in.
 pub(super) fn list(view: &View, findings: &[Finding]) -> Markup {
     html! {
         ul .findings {
@@ -243,16 +235,6 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Good => "Good",
         Verdict::Warning => "Warning",
         Verdict::Fault => "Fault",
-    }
-}
-
-fn summary(findings: &[Finding]) -> String {
-    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    let counted = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    match (count(Verdict::Fault), count(Verdict::Warning)) {
-        (0, 0) => "All is well.".to_owned(),
-        (0, warnings) => format!("No faults, {}.", counted(warnings, "warning")),
-        (faults, warnings) => format!("{}, {}.", counted(faults, "fault"), counted(warnings, "warning")),
     }
 }
 

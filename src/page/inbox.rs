@@ -1,4 +1,4 @@
-//! The inbox: what has come, by time or by room, unread and missed calls apart; search; read, reply, open, copy.
+//! The inbox: notices by time or by room, with search, filters and actions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     fields::{Fields, address},
     frame::View,
     links::linked,
-    routes::Done,
+    routes::Outcome,
     words,
 };
 use crate::{
@@ -24,49 +24,49 @@ use crate::{
     push::text,
 };
 
-/// Notices on a page, and rooms in the list of rooms.
+/// Maximum number of notices on a page, and of rooms in the list.
 const ON_A_PAGE: usize = 50;
 const MAX_ROOMS: usize = 200;
-/// Longest name, and longest search.
+/// Maximum lengths of a name and of a search, in characters.
 const MAX_NAME_CHARS: usize = 80;
 const MAX_SEARCH_CHARS: usize = 200;
 
-/// What of the inbox is shown, as the address says it.
+/// What is shown, by the query of the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shown {
-    All,
-    Unread,
-    MissedCalls,
+    Notices(Listed),
     Rooms,
-    Room(RoomKey),
 }
 
 impl Shown {
     fn of(query: &Fields) -> Self {
         match (query.get("show"), query.get("account"), query.get("room")) {
-            (Some("unread"), ..) => Self::Unread,
-            (Some("calls"), ..) => Self::MissedCalls,
+            (Some("unread"), ..) => Self::Notices(Listed::Unread),
+            (Some("calls"), ..) => Self::Notices(Listed::MissedCalls),
             (Some("rooms"), ..) => Self::Rooms,
             (_, Some(account), Some(room)) => {
-                Self::Room(RoomKey { account: account.to_owned(), room: Room::from_stored(room.to_owned()) })
+                let (account, room) = (account.to_owned(), Room::from_stored(room.to_owned()));
+                Self::Notices(Listed::Room(RoomKey { account, room }))
             }
-            _ => Self::All,
+            _ => Self::Notices(Listed::All),
         }
     }
 
-    /// The values of its address.
+    /// The query that leads to it.
     fn values(&self) -> Vec<(&str, &str)> {
         match self {
-            Self::All => Vec::new(),
-            Self::Unread => vec![("show", "unread")],
-            Self::MissedCalls => vec![("show", "calls")],
+            Self::Notices(Listed::All) => Vec::new(),
+            Self::Notices(Listed::Unread) => vec![("show", "unread")],
+            Self::Notices(Listed::MissedCalls) => vec![("show", "calls")],
+            Self::Notices(Listed::Room(RoomKey { account, room })) => {
+                vec![("account", account), ("room", room.as_str())]
+            }
             Self::Rooms => vec![("show", "rooms")],
-            Self::Room(RoomKey { account, room }) => vec![("account", account), ("room", room.as_str())],
         }
     }
 }
 
-/// What is read for a page.
+/// The data of a page.
 struct Read {
     page: ListPage,
     rooms: Vec<ListedRoom>,
@@ -91,27 +91,17 @@ pub(super) async fn show(page: &Arc<Page>, view: &View, query: &Fields) -> Answe
 
 fn read(page: &Page, shown: &Shown, search: &str, before: Option<NoticeId>) -> Result<Read, InboxError> {
     let (path, seals) = (&page.paths.database, page.inbox.seals());
-    let listed = match shown {
-        Shown::All | Shown::Rooms => Listed::All,
-        Shown::Unread => Listed::Unread,
-        Shown::MissedCalls => Listed::MissedCalls,
-        Shown::Room(room) => Listed::Room(room.clone()),
+    let list = |listed| inbox::list(path, seals, listed, before, ON_A_PAGE, |notice| matches(notice, search));
+    let (listed, rooms) = match shown {
+        Shown::Notices(listed) => (list(listed)?, Vec::new()),
+        Shown::Rooms if search.is_empty() => (ListPage::default(), inbox::rooms(path, seals, MAX_ROOMS)?),
+        Shown::Rooms => (list(&Listed::All)?, Vec::new()),
     };
-    let lists_rooms = *shown == Shown::Rooms && search.is_empty();
-    Ok(Read {
-        page: if lists_rooms {
-            ListPage::default()
-        } else {
-            inbox::list(path, seals, &listed, before, ON_A_PAGE, |notice| has(notice, search))?
-        },
-        rooms: if lists_rooms { inbox::rooms(path, seals, MAX_ROOMS)? } else { Vec::new() },
-        unread: inbox::unread(path)?,
-        accounts: page.accounts(),
-    })
+    Ok(Read { page: listed, rooms, unread: inbox::unread(path)?, accounts: page.accounts() })
 }
 
-/// Whether each of these words, in small letters, is in the names or the text of a notice.
-fn has(notice: &Notice, search: &str) -> bool {
+/// Whether a notice's names and text contain all words of a lower-case search.
+fn matches(notice: &Notice, search: &str) -> bool {
     if search.is_empty() {
         return true;
     }
@@ -143,7 +133,7 @@ fn body(view: &View, shown: &Shown, search: &str, before: Option<NoticeId>, read
                 (rooms(&read.rooms, names_account))
             } @else {
                 (notices(view, shown, read, names_account))
-                @if read.page.notices.is_empty() { p .empty { (nothing(shown, search)) } }
+                @if read.page.notices.is_empty() { p .empty { (empty(shown, search)) } }
                 @if read.page.leaves_out_sealed { p .hint { (words::SEALED_LEFT_OUT) } }
                 (older(shown, search, &read.page))
             }
@@ -154,9 +144,9 @@ fn body(view: &View, shown: &Shown, search: &str, before: Option<NoticeId>, read
 
 fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
     let filters = [
-        (Shown::All, "All", 0),
-        (Shown::Unread, "Unread", unread.notices),
-        (Shown::MissedCalls, "Missed calls", unread.missed_calls),
+        (Shown::Notices(Listed::All), "All", 0),
+        (Shown::Notices(Listed::Unread), "Unread", unread.notices),
+        (Shown::Notices(Listed::MissedCalls), "Missed calls", unread.missed_calls),
         (Shown::Rooms, "Rooms", 0),
     ];
     html! {
@@ -166,7 +156,7 @@ fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
                     (label) @if *count > 0 { span .count { (count) } }
                 }
             }
-            @if let (Shown::Room(_), Some(newest)) = (shown, page.notices.first()) {
+            @if let (Shown::Notices(Listed::Room(_)), Some(newest)) = (shown, page.notices.first()) {
                 a href=(address("/inbox", &shown.values())) aria-current="page" {
                     bdi { (text::line(&present::room_name(newest), MAX_NAME_CHARS)) }
                 }
@@ -175,16 +165,16 @@ fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
     }
 }
 
-fn nothing(shown: &Shown, search: &str) -> &'static str {
+fn empty(shown: &Shown, search: &str) -> &'static str {
     match shown {
         _ if !search.is_empty() => words::NOTHING_FOUND,
-        Shown::Unread => words::ALL_READ,
-        Shown::MissedCalls => words::NO_MISSED_CALLS,
-        Shown::All | Shown::Rooms | Shown::Room(_) => words::NOTHING_YET,
+        Shown::Notices(Listed::Unread) => words::ALL_READ,
+        Shown::Notices(Listed::MissedCalls) => words::NO_MISSED_CALLS,
+        Shown::Notices(Listed::All | Listed::Room(_)) | Shown::Rooms => words::NOTHING_YET,
     }
 }
 
-/// The notices under the days on which they came.
+/// Notices, grouped by day.
 fn notices(view: &View, shown: &Shown, read: &Read, names_account: bool) -> Markup {
     let now = Timestamp::now();
     let days = read.page.notices.chunk_by(|one, other| day(one.received_at, now) == day(other.received_at, now));
@@ -192,7 +182,7 @@ fn notices(view: &View, shown: &Shown, read: &Read, names_account: bool) -> Mark
     html! {
         @for notices in days {
             @if let Some(first) = notices.first() { h2 .day { (day(first.received_at, now)) } }
-            @for notice in notices { (one(view, notice, &read.accounts, names_account, &back)) }
+            @for notice in notices { (card(view, notice, &read.accounts, names_account, &back)) }
         }
     }
 }
@@ -210,7 +200,7 @@ fn day(time: Timestamp, now: Timestamp) -> String {
     date.strftime("%A, %-d %B %Y").to_string()
 }
 
-fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, back: &str) -> Markup {
+fn card(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, back: &str) -> Markup {
     let id = notice.id.0.to_string();
     let is_missed = notice.call_state == Some(CallState::Missed);
     let sign_in = accounts.find(&notice.account).and_then(|account| account.sign_in.as_ref());
@@ -218,7 +208,7 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
     let can_reply =
         user.is_some() && notice.room_id.is_some() && notice.event_id.is_some() && notice.call_state.is_none();
     let values = [("notice", id.as_str()), ("back", back)];
-    let said = said(notice, user);
+    let text = text_of(notice, user);
     html! {
         article .notice .unread[!notice.read] .important[notice.highlight || is_missed] id={ "n" (id) } tabindex="-1"
             aria-labelledby={ "w" (id) } {
@@ -234,7 +224,7 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
                 }
                 time datetime=(notice.received_at) { (clock(notice.received_at)) }
             }
-            p .text dir="auto" id={ "t" (id) } { (linked(&said)) }
+            p .text dir="auto" id={ "t" (id) } { (linked(&text)) }
             div .actions {
                 @if can_reply {
                     details .reply id={ "d" (id) } {
@@ -257,8 +247,8 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
     }
 }
 
-/// What a notice says.
-fn said(notice: &Notice, user: Option<&str>) -> String {
+/// The text of a notice.
+fn text_of(notice: &Notice, user: Option<&str>) -> String {
     if notice.call_state.is_some() {
         return present::menu_line(notice, user, RenderOptions::default());
     }
@@ -291,11 +281,11 @@ fn rooms(rooms: &[ListedRoom], names_account: bool) -> Markup {
         ul .rooms {
             @for ListedRoom { room, newest, unread } in rooms {
                 li {
-                    a .room .unread[*unread > 0] href=(address("/inbox", &Shown::Room(room.clone()).values())) {
+                    a .room .unread[*unread > 0] href=(address("/inbox", &Shown::Notices(Listed::Room(room.clone())).values())) {
                         span .name { bdi { (text::line(&present::room_name(newest), MAX_NAME_CHARS)) } }
                         @if *unread > 0 { span .count { (unread) span .unseen { " unread" } } }
                         @if names_account { span .account { bdi { (text::line(&room.account, MAX_NAME_CHARS)) } } }
-                        span .last dir="auto" { bdi { (who(newest)) } ": " (text::line(&said(newest, None), 120)) }
+                        span .last dir="auto" { bdi { (who(newest)) } ": " (text::line(&text_of(newest, None), 120)) }
                         time datetime=(newest.received_at) { (day(newest.received_at, now)) ", " (clock(newest.received_at)) }
                     }
                 }
@@ -315,7 +305,7 @@ fn older(shown: &Shown, search: &str, page: &ListPage) -> Markup {
     }
 }
 
-/// What the keyboard does where the script runs.
+/// The list of keyboard shortcuts, which the script reveals.
 fn keys() -> Markup {
     let keys = [
         ("j", "next"),
@@ -333,25 +323,19 @@ fn keys() -> Markup {
     }
 }
 
-/// Reads, answers or opens a notice.
-pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
-    let to = form.get("back").unwrap_or_default().to_owned();
-    let Some(notice) = form.number("notice").map(NoticeId) else { return Done { note: None, to } };
+/// Carries out a form: marks a notice as read, opens it, or replies.
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Option<Outcome> {
+    let notice = NoticeId(form.number("notice")?);
     let note = match path {
-        "/inbox/read" => Note::of(page.ask(Request::ReadNotice { notice }).await, words::READ),
-        "/inbox/open" => {
-            let opened = page.ask(Request::OpenNotice { notice }).await;
-            return Done { note: opened.err().map(Note::Failed), to };
-        }
-        _ => {
-            let text = form.filled("text").unwrap_or_default().to_owned();
-            if text.is_empty() {
-                return Done { note: None, to };
-            }
-            Note::of(page.ask(Request::ReplyToNotice { notice, text }).await, words::REPLIED)
-        }
+        "/inbox/read" => Some(Note::of(page.ask(Request::ReadNotice { notice }).await, words::READ)),
+        "/inbox/open" => page.ask(Request::OpenNotice { notice }).await.err().map(Note::Failed),
+        "/inbox/reply" => match form.filled("text").map(str::to_owned) {
+            Some(text) => Some(Note::of(page.ask(Request::ReplyToNotice { notice, text }).await, words::REPLIED)),
+            None => None,
+        },
+        _ => return None,
     };
-    Done { note: Some(note), to }
+    Some(Outcome { note, to: form.get("back").unwrap_or_default().to_owned() })
 }
 
 #[cfg(test)]
@@ -360,8 +344,9 @@ mod tests {
 
     #[test]
     fn an_address_says_what_is_shown() {
-        let room = RoomKey::with_id("home", "!a&b=c:d");
-        for shown in [Shown::All, Shown::Unread, Shown::MissedCalls, Shown::Rooms, Shown::Room(room)] {
+        let room = Listed::Room(RoomKey::with_id("home", "!a&b=c:d"));
+        let notices = [Listed::All, Listed::Unread, Listed::MissedCalls, room].map(Shown::Notices);
+        for shown in notices.into_iter().chain([Shown::Rooms]) {
             let address = address("/inbox", &shown.values());
             let query = address.split_once('?').map_or("", |(_, query)| query);
             assert_eq!(Shown::of(&Fields::parse(query.as_bytes())), shown, "{address}");

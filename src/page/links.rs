@@ -1,24 +1,26 @@
-//! Addresses in texts, and those that a browser may be sent to (pure).
+//! Links in texts, and targets of redirects (pure).
 
 use maud::{Markup, html};
 use url::Url;
 
 use crate::control::Section;
 
-/// Longest address that becomes a link.
+/// Maximum length of a link, in bytes.
 const MAX_LINK: usize = 2048;
 
-/// A text whose web addresses are links. What was written is shown as it is.
+/// A text with its web addresses as links.
 pub(super) fn linked(text: &str) -> Markup {
     let mut parts = Vec::new();
-    let mut plain = 0;
-    for (begin, word) in words(text) {
+    let (mut plain, mut at) = (0, 0);
+    while let Some(found) = ["https://", "http://"].iter().filter_map(|scheme| text[at..].find(scheme)).min() {
+        let begin = at + found;
+        let word = text[begin..].split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
         let link = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '>', '"', '\'', '\u{2069}']);
-        if !is_web_address(link) {
-            continue;
+        if is_web_address(link) {
+            parts.push((&text[plain..begin], link));
+            plain = begin + link.len();
         }
-        parts.push((&text[plain..begin], link));
-        plain = begin + link.len();
+        at = begin + word.len();
     }
     html! {
         @for (before, link) in &parts {
@@ -28,33 +30,12 @@ pub(super) fn linked(text: &str) -> Markup {
     }
 }
 
-/// Where each word begins that may be an address, and what it is.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    ["https://", "http://"]
-        .iter()
-        .flat_map(|scheme| text.match_indices(scheme))
-        .map(|(begin, _)| {
-            (begin, text[begin..].split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default())
-        })
-        .collect::<std::collections::BTreeMap<_, _>>()
-        .into_iter()
-        .scan(0, |end, (begin, word)| {
-            // One within another is part of it.
-            let is_new = begin >= *end;
-            if is_new {
-                *end = begin + word.len();
-            }
-            Some(is_new.then_some((begin, word)))
-        })
-        .flatten()
-}
-
 fn is_web_address(link: &str) -> bool {
     link.len() <= MAX_LINK
         && Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
 }
 
-/// The path of the section that this leads to: nothing that comes with a request leads anywhere else.
+/// The path, if it is a section's, else the inbox: a request cannot redirect to another site.
 pub(super) fn own_path(path: &str) -> &'static str {
     let section = Section::ALL.into_iter().find(|section| section.path() == path);
     section.unwrap_or(Section::Inbox).path()

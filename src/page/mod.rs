@@ -1,15 +1,15 @@
 //! The page: set-up, inbox, settings and health in the person's browser.
 //!
-//! Served on a loopback port of its own that is open only while somebody looks ([`server`]). Whoever asks must be this user
-//! and must have been invited ([`entrance`]). It is rendered here, works without its script as far as a page can, and asks
-//! the program by the same requests as commands do. The script does one thing to all pages: when something has changed, it
-//! fetches the page again and takes over the parts that are marked as live.
+//! It is served on a loopback port that is open only while the page is in use ([`server`]), to this user alone, by a one-time
+//! address ([`access`]). HTML is rendered here; the page asks the program by the same requests as commands do, and works
+//! without its script except for live updates. The script fetches a page again when something has changed, and replaces the
+//! parts that are marked with `data-live`.
 //!
-//! `docs/page.md` says how to use it. One file is one page; words that more than one has are in [`words`].
+//! `docs/page.md` is the manual. Each page has a file; sentences, and words that several pages share, are in [`words`].
 
+mod access;
 mod answer;
 mod conversation;
-mod entrance;
 mod events;
 mod fields;
 mod frame;
@@ -36,24 +36,23 @@ use tokio::{
 };
 
 pub(crate) use conversation::{Conversation, Kind, Step};
-pub(crate) use setup::{Asked, Sessions};
+pub(crate) use setup::{AccountCommands, SignInForm};
 
 use crate::{
     accounts::Accounts,
     app,
     control::{Command, Reply, Request},
-    failure::Failure,
     inbox::Inbox,
     paths::Paths,
 };
-use server::{Door, locked};
+use server::{PageServer, locked};
 
-/// How long the program may take to do what is asked.
+/// Time limit for the program's answer to a request.
 const BUSY: Duration = Duration::from_secs(10);
-/// What forms have done, of so many; older ones are forgotten.
+/// Maximum number of notes; the oldest are dropped.
 const MAX_NOTES: usize = 32;
 
-/// Something that has changed.
+/// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Topic {
     Inbox,
@@ -61,7 +60,7 @@ enum Topic {
     Health,
 }
 
-/// What all connections share.
+/// Shared state of all connections.
 struct Page {
     paths: Paths,
     inbox: Inbox,
@@ -72,24 +71,24 @@ struct Page {
     setup: setup::Setup,
 }
 
-/// What a form has done.
+/// The result of a form, shown on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Note {
     Done(String),
     Failed(String),
 }
 
-/// The page. `sessions` is what `pushbell login` and `pushbell logout` do.
-pub(crate) fn serving(sessions: Sessions) -> app::Page {
-    Box::new(move |parts| Box::pin(serve(parts, sessions)))
+/// The page. `commands`: what `pushbell login`, `logout` and `verify` do.
+pub(crate) fn serving(commands: AccountCommands) -> app::Page {
+    Box::new(move |parts| Box::pin(serve(parts, commands)))
 }
 
-async fn serve(parts: app::PageParts, sessions: Sessions) {
+async fn serve(parts: app::PageParts, account_commands: AccountCommands) {
     let app::PageParts { paths, inbox, commands, mut asked } = parts;
     let (changes, _) = broadcast::channel(16);
     let page = Arc::new(Page {
         health: health::Health::default(),
-        setup: setup::Setup::new(sessions, changes.clone()),
+        setup: setup::Setup::new(account_commands, changes.clone()),
         notes: Mutex::default(),
         paths,
         inbox,
@@ -97,13 +96,13 @@ async fn serve(parts: app::PageParts, sessions: Sessions) {
         changes,
     });
     while let Some(request) = asked.recv().await {
-        let is_over = match Door::open() {
-            Ok(door) => {
-                door.invite(request);
-                !door.serve(&page, &mut asked).await
+        let is_over = match PageServer::open() {
+            Ok(server) => {
+                server.send_url(request);
+                !server.serve(&page, &mut asked).await
             }
             Err(error) => {
-                // Who has gone does not want to know.
+                // The command may have ended.
                 drop(request.1.send(Reply::Failed { reason: error.to_string() }));
                 false
             }
@@ -116,7 +115,7 @@ async fn serve(parts: app::PageParts, sessions: Sessions) {
 }
 
 impl Page {
-    /// Asks the program.
+    /// Sends a request to the program.
     async fn ask(&self, request: Request) -> Result<Reply, String> {
         let (sender, reply) = oneshot::channel();
         let asking = async {
@@ -131,12 +130,12 @@ impl Page {
         }
     }
 
-    /// The accounts; none where they cannot be read, which Health says.
+    /// The accounts; none if they cannot be read, which Health shows.
     fn accounts(&self) -> Accounts {
         Accounts::read(&self.paths.accounts).unwrap_or_else(|_| Accounts::empty())
     }
 
-    /// Keeps what a form has done; where the next page finds it.
+    /// Keeps a note for the next page. Returns its number.
     fn note(&self, note: Note) -> u64 {
         let mut notes = locked(&self.notes);
         let number = notes.back().map_or(1, |(number, _)| number + 1);
@@ -154,16 +153,11 @@ impl Page {
 }
 
 impl Note {
-    /// Of what could be done, or why not.
+    /// `words` on success, else the reason.
     fn of<T>(done: Result<T, String>, words: impl Into<String>) -> Self {
         match done {
             Ok(_) => Self::Done(words.into()),
             Err(reason) => Self::Failed(reason),
         }
     }
-}
-
-/// A failure in words.
-fn reason(failure: &Failure) -> String {
-    failure.message().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routes requests, and reads forms.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,8 +15,8 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{
     Note, Page,
+    access::{self, Access, Refused},
     answer::Answer,
-    entrance::{self, Entrance, Refused},
     events,
     fields::{Fields, address},
     frame::{self, View},
@@ -26,45 +26,45 @@ use super::{
 };
 use crate::{control::Section, inbox::unread, sound::MAX_OWN_SIZE};
 
-/// Bytes of a form. The longest is a reply.
+/// Maximum size of a form, in bytes. The longest is a reply.
 const MAX_FORM: usize = 128 * 1024;
-/// Bytes of one with a sound. One that is somewhat too large is told so by name.
+/// The same of a form with a sound; larger than a sound may be, so that the sound is refused with its own message.
 const MAX_SOUND_FORM: usize = 2 * MAX_OWN_SIZE;
-/// How long a form may take.
+/// Time limit for receiving a form.
 const FORM_TIME: Duration = Duration::from_secs(10);
 
-/// What a form has come to.
-pub(super) struct Done {
+/// The outcome of a form.
+pub(super) struct Outcome {
     pub(super) note: Option<Note>,
-    /// Where the browser goes from here.
+    /// The path that the browser is redirected to.
     pub(super) to: String,
 }
 
 /// Answers one request of this user.
-pub(super) async fn respond(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<Incoming>) -> Answer {
-    answer(page, entrance, request).await.unwrap_or_else(frame::refused)
+pub(super) async fn respond(page: &Arc<Page>, access: &Mutex<Access>, request: Request<Incoming>) -> Answer {
+    answer(page, access, request).await.unwrap_or_else(frame::refused)
 }
 
-async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<Incoming>) -> Result<Answer, Refused> {
+async fn answer(page: &Arc<Page>, access: &Mutex<Access>, request: Request<Incoming>) -> Result<Answer, Refused> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let query = Fields::parse(head.uri.query().unwrap_or_default().as_bytes());
-    locked(entrance).check_host(&head.headers)?;
+    locked(access).check_host(&head.headers)?;
     match path {
         "/style.css" => return Ok(Answer::File("text/css; charset=utf-8", frame::STYLE)),
         "/page.js" => return Ok(Answer::File("text/javascript; charset=utf-8", frame::SCRIPT)),
         "/bell.svg" => return Ok(Answer::File("image/svg+xml", frame::BELL)),
-        entrance::PATH if head.method == Method::GET => return enter(entrance, &query),
+        access::PATH if head.method == Method::GET => return enter(access, &query),
         _ => {}
     }
-    let visitor = locked(entrance).visitor(&head.headers)?;
+    let session = locked(access).session(&head.headers)?;
     if head.method == Method::POST {
-        Entrance::check_origin(&head.headers)?;
+        Access::check_origin(&head.headers)?;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Some(form) = read(path, content_type, body).await else {
             return Ok(frame::failed(StatusCode::PAYLOAD_TOO_LARGE, words::TOO_LONG));
         };
-        visitor.check_form(form.get("token"))?;
+        session.check_form(form.get("token"))?;
         return Ok(act(page, path, &form).await);
     }
     if head.method != Method::GET {
@@ -74,7 +74,7 @@ async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<I
         return Ok(Answer::Events(events::stream(page)));
     }
     let view = View {
-        form_token: visitor.form_token,
+        form_token: session.form_token,
         note: query.get("note").and_then(|number| page.noted(number)),
         unread: count_unread(page).await,
     };
@@ -88,13 +88,13 @@ async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<I
     })
 }
 
-fn enter(entrance: &Mutex<Entrance>, query: &Fields) -> Result<Answer, Refused> {
+fn enter(access: &Mutex<Access>, query: &Fields) -> Result<Answer, Refused> {
     let token = query.get("token").unwrap_or_default();
-    let entered = locked(entrance).enter(token, Instant::now());
-    let cookie = entered.ok().flatten().ok_or(Refused::Stranger)?;
+    let entered = locked(access).redeem(token, Instant::now());
+    let cookie = entered.ok().flatten().ok_or(Refused::NoSession)?;
     let wanted = query.get("to").unwrap_or_default();
     let section = Section::ALL.into_iter().find(|section| section.path().trim_start_matches('/') == wanted);
-    Ok(Answer::Entered(section.unwrap_or(Section::Inbox).path().to_owned(), cookie))
+    Ok(Answer::SignedIn(section.unwrap_or(Section::Inbox).path().to_owned(), cookie))
 }
 
 /// Reads a form; `None` if it is too long, or takes too long.
@@ -114,23 +114,20 @@ async fn count_unread(page: &Page) -> u64 {
     counted.ok().and_then(Result::ok).map_or(0, |unread| unread.notices)
 }
 
-/// Does what a form says, and sends the browser back to where it was.
+/// Carries out a form, and redirects the browser back to where it was.
 async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
-    let done = match path {
-        "/inbox/read" | "/inbox/reply" | "/inbox/open" => inbox::act(page, path, form).await,
+    let outcome = match path {
         "/settings/check" => return Answer::Text(settings::check(page, form).await.err().unwrap_or_default()),
-        "/settings/set" | "/settings/edit" | "/settings/test" | "/settings/autostart" => {
-            settings::act(page, path, form).await
-        }
-        "/settings/play" | "/settings/sound" | "/settings/sound-for" => sounds::act(page, path, form).await,
-        "/health/do" => health::act(page, form).await,
-        "/setup/begin" | "/setup/sign-out" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
-            setup::act(page, path, form).await
-        }
-        _ => return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),
+        "/settings/play" | "/settings/sound" | "/settings/sound-for" => Some(sounds::act(page, path, form).await),
+        "/health/do" => Some(health::act(page, form).await),
+        _ if path.starts_with("/inbox/") => inbox::act(page, path, form).await,
+        _ if path.starts_with("/settings/") => settings::act(page, path, form).await,
+        _ if path.starts_with("/setup/") => setup::act(page, path, form).await,
+        _ => None,
     };
-    let number = done.note.map(|note| page.note(note).to_string()).unwrap_or_default();
-    let (to, fragment) = done.to.split_once('#').unwrap_or((&done.to, ""));
+    let Some(outcome) = outcome else { return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE) };
+    let number = outcome.note.map(|note| page.note(note).to_string()).unwrap_or_default();
+    let (to, fragment) = outcome.to.split_once('#').unwrap_or((&outcome.to, ""));
     let (to, query) = to.split_once('?').unwrap_or((to, ""));
     let query = Fields::parse(query.as_bytes());
     let mut values: Vec<_> = query.iter().filter(|(name, _)| *name != "note").collect();

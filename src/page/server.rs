@@ -1,4 +1,4 @@
-//! The page's own port on the loopback interface. It is open while somebody looks, and costs nothing else.
+//! The page's own port on the loopback interface, open only while the page is in use.
 
 use std::{
     io,
@@ -16,34 +16,34 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{Page, entrance::Entrance, routes};
+use super::{Page, access::Access, routes};
 use crate::{
     app::PageRequest,
     control::Reply,
     platform::{open::KNOWS_LOCALHOST_NAMES, peer, sockets},
 };
 
-/// The port is closed when nobody has been connected for so long.
+/// Idle time after which the port is closed.
 const UNUSED: Duration = Duration::from_secs(10 * 60);
-/// Connections at a time; those beyond are closed. A browser opens six for a tab, and one for events.
+/// Maximum number of connections; more are closed. A browser opens six for a tab, and one for events.
 const MAX_CONNECTIONS: usize = 64;
-/// Bytes of a request's head.
+/// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// How long a connection may say nothing.
+/// Time limit for a request's head, and so for an idle connection.
 const HEAD_TIME: Duration = Duration::from_secs(60);
-/// Before the next try when a connection could not be taken.
+/// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Ports that are tried, since one must be free in both families.
+/// Maximum number of ports to try: one must be free for IPv4 and IPv6.
 const TRIES: usize = 16;
 
 /// An open port.
-pub(super) struct Door {
+pub(super) struct PageServer {
     listeners: Vec<TcpListener>,
-    entrance: Arc<Mutex<Entrance>>,
+    access: Arc<Mutex<Access>>,
 }
 
-impl Door {
-    /// Opens a port that is free. In both families: else another user could take it in the one that a browser tries first.
+impl PageServer {
+    /// Opens a port that is free for IPv4 and IPv6: else another user could take it in the family that a browser tries first.
     pub(super) fn open() -> io::Result<Self> {
         let mut tries = 0;
         loop {
@@ -53,29 +53,29 @@ impl Door {
             let v6 = match sockets::listen((Ipv6Addr::LOCALHOST, port).into()) {
                 Ok(v6) => Some(v6),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < TRIES => continue,
-                // There is no IPv6 here.
+                // This computer has no IPv6.
                 Err(error) if sockets::lacks_family(&error) => None,
                 Err(error) => return Err(error),
             };
             let listeners =
                 [Some(v4), v6].into_iter().flatten().map(TcpListener::from_std).collect::<Result<_, _>>()?;
-            let entrance = Entrance::new(port, KNOWS_LOCALHOST_NAMES).map_err(io::Error::other)?;
-            return Ok(Self { listeners, entrance: Arc::new(Mutex::new(entrance)) });
+            let access = Access::new(port, KNOWS_LOCALHOST_NAMES).map_err(io::Error::other)?;
+            return Ok(Self { listeners, access: Arc::new(Mutex::new(access)) });
         }
     }
 
-    /// Answers who wants to see the page.
-    pub(super) fn invite(&self, (section, reply): PageRequest) {
-        let invited = locked(&self.entrance).invite(section, Instant::now());
-        let answer = match invited {
+    /// Answers a request for an address of the page.
+    pub(super) fn send_url(&self, (section, reply): PageRequest) {
+        let url = locked(&self.access).one_time_url(section, Instant::now());
+        let answer = match url {
             Ok(address) => Reply::Page { address },
             Err(error) => Reply::Failed { reason: error.to_string() },
         };
-        // Who has gone does not want to know.
+        // The command may have ended.
         drop(reply.send(answer));
     }
 
-    /// Serves until nobody has been connected for a while, or nobody can ask any more. Whether somebody still can.
+    /// Serves until the port is unused for [`UNUSED`], or the program ends. Returns whether the program goes on.
     pub(super) async fn serve(self, page: &Arc<Page>, asked: &mut mpsc::Receiver<PageRequest>) -> bool {
         let mut connections = JoinSet::new();
         let mut unused_since = tokio::time::Instant::now();
@@ -83,14 +83,14 @@ impl Door {
             tokio::select! {
                 request = asked.recv() => match request {
                     Some(request) => {
-                        self.invite(request);
+                        self.send_url(request);
                         unused_since = tokio::time::Instant::now();
                     }
                     None => return false,
                 },
                 accepted = self.accept() => match accepted {
                     Ok((stream, peer)) if connections.len() < MAX_CONNECTIONS => {
-                        connections.spawn(serve(stream, peer, Arc::clone(page), Arc::clone(&self.entrance)));
+                        connections.spawn(serve(stream, peer, Arc::clone(page), Arc::clone(&self.access)));
                     }
                     Ok(_) => {}
                     Err(error) => {
@@ -101,7 +101,7 @@ impl Door {
                 Some(ended) = connections.join_next() => {
                     match ended {
                         Ok(true) => unused_since = tokio::time::Instant::now(),
-                        // What others try does not keep it open.
+                        // Connections of other users do not keep the port open.
                         Ok(false) => {}
                         Err(error) => tracing::error!("a connection to the page did not end well: {error}"),
                     }
@@ -123,22 +123,22 @@ impl Door {
     }
 }
 
-/// Serves a connection of this user; any other is closed without a byte. Whether it was this user's.
-async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, entrance: Arc<Mutex<Entrance>>) -> bool {
+/// Serves a connection of this user; any other is closed without a byte. Returns whether it was this user's.
+async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, access: Arc<Mutex<Access>>) -> bool {
     let Ok(local) = stream.local_addr() else { return false };
     let is_own = spawn_blocking(move || peer::is_own(peer, local)).await;
     match &is_own {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => tracing::debug!("another user of this computer asks for the page"),
-        Ok(Err(error)) => tracing::warn!("the page is not shown: nobody can tell who asks for it: {error}"),
+        Ok(Ok(false)) => tracing::debug!("another user of this computer has connected to the page"),
+        Ok(Err(error)) => tracing::warn!("the page is not shown: whose connection it is cannot be told: {error}"),
         Err(error) => tracing::warn!("the page is not shown: {error}"),
     }
     if !matches!(is_own, Ok(Ok(true))) {
         return false;
     }
     let service = service_fn(|request: Request<Incoming>| {
-        let (page, entrance) = (Arc::clone(&page), Arc::clone(&entrance));
-        async move { Ok::<_, std::convert::Infallible>(routes::respond(&page, &entrance, request).await.into_response()) }
+        let (page, access) = (Arc::clone(&page), Arc::clone(&access));
+        async move { Ok::<_, std::convert::Infallible>(routes::respond(&page, &access, request).await.into_response()) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -166,11 +166,11 @@ mod tests {
         control::Section,
         inbox::Inbox,
         inbox::Retention,
-        page::setup::{Sessions, Setup},
+        page::setup::{AccountCommands, Setup},
         paths::Paths,
     };
 
-    /// A page with nothing in it, of a program that does nothing.
+    /// An empty page of a program that answers no requests.
     fn page(home: &std::path::Path) -> Arc<Page> {
         let paths = Paths::within(home);
         let retention = Retention { keep_days: 30, keep_bodies: true };
@@ -179,7 +179,7 @@ mod tests {
             inbox: Inbox::open(&home.join("pushbell.db"), retention, Arc::default()).unwrap(),
             commands: mpsc::channel(1).0,
             setup: Setup::new(
-                Sessions { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()), verify: |_, _, _, _| Ok(()) },
+                AccountCommands { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()), verify: |_, _, _, _| Ok(()) },
                 changes.clone(),
             ),
             health: super::super::health::Health::default(),
@@ -193,16 +193,16 @@ mod tests {
     async fn a_port_that_nobody_uses_is_closed_after_ten_minutes() {
         let home = tempfile::tempdir().unwrap();
         let (page, (_asks, mut asked)) = (page(home.path()), mpsc::channel(1));
-        let door = Door::open().unwrap();
-        let (reply, invited) = oneshot::channel();
-        door.invite((Section::Inbox, reply));
-        let Ok(Reply::Page { address }) = invited.await else { panic!("it is open") };
+        let server = PageServer::open().unwrap();
+        let (reply, url) = oneshot::channel();
+        server.send_url((Section::Inbox, reply));
+        let Ok(Reply::Page { address }) = url.await else { panic!("it is open") };
         let port: u16 = address.split([':', '/']).nth(4).unwrap().parse().unwrap();
         let connect = || BlockingStream::connect((Ipv4Addr::LOCALHOST, port));
         let idle = connect().unwrap();
         let started = tokio::time::Instant::now();
-        // The connection that says nothing ends first.
-        assert!(door.serve(&page, &mut asked).await, "somebody can still ask");
+        // The idle connection ends first.
+        assert!(server.serve(&page, &mut asked).await, "somebody can still ask");
         assert!(started.elapsed() >= UNUSED && started.elapsed() < UNUSED + 2 * HEAD_TIME, "{:?}", started.elapsed());
         drop(idle);
         connect().unwrap_err();

@@ -1,14 +1,13 @@
-//! The settings: each line of the configuration with its help, checked by the program's own rules and written into the same
-//! file. Commands and files are shown and never set.
+//! The settings: a form for each key of `pushbell.toml`. Commands and file paths are only shown.
 
-use std::{env, fs, sync::Arc};
+use std::{fs, sync::Arc};
 
 use clap::ValueEnum as _;
 use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 use toml::Table;
 
-use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Done, sounds, words};
+use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Outcome, sounds, words};
 use crate::{
     accounts::Accounts,
     app::write_default_config,
@@ -47,7 +46,10 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     view.page(Section::Settings, &body)
 }
 
-/// The file's text; the default one where there is no file. Else what is wrong with it.
+/// The text of the configuration file; the default text if there is no file.
+///
+/// # Errors
+/// The faults of the file, in words.
 pub(super) fn text_of(page: &Page) -> Result<String, String> {
     let path = &page.paths.config;
     let text = match fs::read_to_string(path) {
@@ -66,7 +68,7 @@ fn sections(page: &Page, view: &View, text: &str, sounds: &sounds::Known) -> Mar
             @if let Some(first) = settings.first() {
                 section .settings aria-labelledby={ "s-" (first.section) } {
                     h2 id={ "s-" (first.section) } { (capitalized(&first.section)) }
-                    @for setting in settings { (one(page, view, setting, &table)) }
+                    @for setting in settings { (form(page, view, setting, &table)) }
                 }
                 @if first.section == "sound" { (sounds::show(view, sounds)) }
             }
@@ -74,27 +76,22 @@ fn sections(page: &Page, view: &View, text: &str, sounds: &sounds::Known) -> Mar
     }
 }
 
-fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
+fn form(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
     let Setting { section, key, help, kind, default } = setting;
     let value = table.get(section).and_then(|table| table.get(key)).or(default.as_ref());
     let shown = value.map(Setting::shown).unwrap_or_default();
     let id = format!("{section}-{key}");
     let (help_id, list_id, error_id) = (format!("h-{id}"), format!("l-{id}"), format!("e-{id}"));
     let described = format!("{help_id} {error_id}");
-    let choices: &[String] = match kind {
-        Kind::Choice(words) | Kind::Text(words) | Kind::List(words) => words,
-        Kind::Switch | Kind::Number | Kind::FileOnly => &[],
+    let suggestions: &[String] = match kind {
+        Kind::Text(words) | Kind::List(words) => words,
+        Kind::Switch | Kind::Choice(_) | Kind::Number | Kind::FileOnly => &[],
     };
-    let switch = ["true".to_owned(), "false".to_owned()];
-    let options: Option<&[String]> = match kind {
-        Kind::Switch => Some(&switch),
-        Kind::Choice(words) => Some(words),
-        Kind::Number | Kind::Text(_) | Kind::List(_) | Kind::FileOnly => None,
-    };
-    let label = |option: &str| match (kind, option) {
-        (Kind::Switch, "true") => "On".to_owned(),
-        (Kind::Switch, _) => "Off".to_owned(),
-        _ => option.to_owned(),
+    // Values and their labels.
+    let options: Vec<(&str, &str)> = match kind {
+        Kind::Switch => vec![("true", "On"), ("false", "Off")],
+        Kind::Choice(words) => words.iter().map(|word| (word.as_str(), word.as_str())).collect(),
+        Kind::Number | Kind::Text(_) | Kind::List(_) | Kind::FileOnly => Vec::new(),
     };
     html! {
         @if *kind == Kind::FileOnly {
@@ -115,15 +112,15 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                 input type="hidden" name="key" value=(key);
                 label for=(id) { (capitalized(key)) }
                 div .entry {
-                    @if let Some(options) = options {
+                    @if !options.is_empty() {
                         select id=(id) name="value" aria-describedby=(described) {
-                            @for option in options { option value=(option) selected[*option == shown] { (label(option)) } }
+                            @for (value, label) in options { option value=(value) selected[value == shown] { (label) } }
                         }
                     } @else {
                         input id=(id) name="value" value=(shown) aria-describedby=(described) autocomplete="off" spellcheck="false"
-                            list=[(!choices.is_empty()).then_some(&list_id)]
+                            list=[(!suggestions.is_empty()).then_some(&list_id)]
                             inputmode=[(*kind == Kind::Number).then_some("decimal")];
-                        @if !choices.is_empty() { datalist id=(list_id) { @for choice in choices { option value=(choice) {} } } }
+                        @if !suggestions.is_empty() { datalist id=(list_id) { @for word in suggestions { option value=(word) {} } } }
                     }
                     button { "Save" span .unseen { " " (capitalized(key)) } }
                 }
@@ -132,6 +129,7 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                     @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "separate several by commas" }
                 }
                 p .error id=(error_id) role="status" {}
+                div .sent role="status" {}
             }
         }
     }
@@ -156,7 +154,7 @@ fn tests(view: &View, accounts: &Accounts) -> Markup {
     }
 }
 
-/// Also at the end of a set-up.
+/// Whether Pushbell starts with the desktop, and a button to change that. Also shown at the end of a set-up.
 pub(super) fn start_with_desktop(view: &View, starts: Option<bool>) -> Markup {
     html! {
         section aria-labelledby="autostart" {
@@ -183,7 +181,7 @@ fn capitalized(key: &str) -> String {
     text::capitalized(&words.collect::<Vec<_>>().join(" "))
 }
 
-/// The text as it would be with what a form says; else why it cannot be.
+/// The file's text with the value of a form; else why the value is not valid.
 pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let (section, key, entered, page) = (text("section"), text("key"), text("value"), Arc::clone(page));
@@ -194,7 +192,7 @@ pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, Str
         let changed = with_value(&text_of(&page)?, "", &section, &key, &setting.written(&entered));
         changed.map_err(|error| {
             let said = text::spelled_out(&error.to_string());
-            // A fault begins with its line, which nobody here sees.
+            // Without the line number.
             said.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit()).trim().to_owned()
         })
     });
@@ -206,7 +204,7 @@ async fn set(page: &Arc<Page>, form: &Fields) -> Result<(), String> {
     write(page, text).await
 }
 
-/// Makes this the text of the file, and has the program take it up.
+/// Writes the file, and has the program reload it.
 pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     let path = page.paths.config.clone();
     let written = spawn_blocking(move || {
@@ -218,50 +216,42 @@ pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     page.ask(Request::ReloadConfiguration).await.map(drop)
 }
 
-pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
-    let to = |fragment: &str| format!("{}#{fragment}", Section::Settings.path());
-    let (note, to) = match path {
+pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Option<Outcome> {
+    let field = |name: &str| form.get(name).unwrap_or_default();
+    let (note, fragment) = match path {
         "/settings/set" => {
-            let field = |name: &str| form.get(name).unwrap_or_default();
-            let place = format!("{}-{}", field("section"), field("key"));
-            (Note::of(set(page, form).await, words::SETTINGS_SAVED), to(&place))
+            let saved = set(page, form).await;
+            (Some(Note::of(saved, words::SETTINGS_SAVED)), format!("{}-{}", field("section"), field("key")))
         }
-        "/settings/edit" => match page.ask(Request::EditConfiguration).await {
-            Ok(_) => return Done { note: None, to: to("file") },
-            Err(reason) => (Note::Failed(reason), to("file")),
-        },
+        "/settings/edit" => (page.ask(Request::EditConfiguration).await.err().map(Note::Failed), "file".to_owned()),
         "/settings/test" => {
-            let kind = sample::Kind::from_str(form.get("kind").unwrap_or_default(), false);
-            let sent = match kind {
+            let sent = match sample::Kind::from_str(field("kind"), false) {
                 Ok(kind) => test(page, kind).await,
                 Err(reason) => Err(reason),
             };
-            (Note::of(sent, words::SAMPLE_SENT), to("tests"))
+            (Some(Note::of(sent, words::SAMPLE_SENT)), "tests".to_owned())
         }
-        _ => {
-            let on = form.get("on") == Some("yes");
+        "/settings/autostart" => {
+            let on = field("on") == "yes";
             let words = if on { words::AUTOSTART_ON } else { words::AUTOSTART_OFF };
-            (Note::of(autostart(page, on).await, words), to("autostart"))
+            (Some(Note::of(autostart(page, on).await, words)), "autostart".to_owned())
         }
+        _ => return None,
     };
-    Done { note: Some(note), to }
+    Some(Outcome { note, to: format!("{}#{fragment}", Section::Settings.path()) })
 }
 
 pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {
-    let turned = spawn_blocking(move || {
-        if on { env::current_exe().and_then(|program| autostart::turn_on(&program)) } else { autostart::turn_off() }
-    });
-    let turned = turned.await.map_err(|error| error.to_string())?;
+    let turned = spawn_blocking(move || autostart::set(on)).await.map_err(|error| error.to_string())?;
     turned.map_err(|error| format!("starting with the desktop: {error}"))?;
     page.ask(Request::ReloadAutostart).await.map(drop)
 }
 
-/// Sends a sample.
+/// Sends a sample push.
 pub(super) async fn test(page: &Page, kind: sample::Kind) -> Result<(), String> {
     let Reply::Status(status) = page.ask(Request::Status).await? else { return Err(words::BUSY.to_owned()) };
     let Reply::Sample { number } = page.ask(Request::BeginSample).await? else { return Err(words::BUSY.to_owned()) };
     let accounts = page.accounts();
     let account = accounts.iter().next().ok_or("There is no account yet.")?;
-    let address = sample::address(&status.listen)?;
-    sample::send(kind, account, &number, sample::scheme(status.tls.is_some()), address).await
+    sample::send(kind, account, &number, &status.listen, status.tls.is_some()).await.map(drop)
 }

@@ -1,5 +1,4 @@
-//! Set-up in three steps: who are you, how notifications get here, proof. What is done is what `pushbell login` does; here
-//! is only how it is shown and answered.
+//! Set-up: a form to sign in, and the conversation of the command that it starts (`pushbell login`, `logout`, `verify`).
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,11 +11,11 @@ use tokio::{sync::broadcast, task::spawn_blocking};
 use super::{
     Note, Page, Topic,
     answer::Answer,
-    conversation::{Conversation, Kind, Question, Step, Talk, Task},
+    conversation::{Conversation, Kind, Progress, Question, Step, Task},
     fields::Fields,
     frame::{self, View},
-    health, reason,
-    routes::Done,
+    health,
+    routes::Outcome,
     server::locked,
     settings, way, words,
 };
@@ -31,9 +30,9 @@ use crate::{
     registration,
 };
 
-/// Who signs in.
+/// The input of the sign-in form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct SignInForm {
     /// The user ID, as it was entered.
     pub(crate) user: String,
     /// The homeserver's address, if it was entered.
@@ -44,55 +43,55 @@ pub(crate) struct Asked {
     pub(crate) relay: Option<String>,
 }
 
-/// What begins and ends sessions. Both block: for a thread of their own.
+/// The commands that the page can start. Each blocks, so it gets a thread of its own.
 #[derive(Clone, Copy)]
-pub(crate) struct Sessions {
-    /// Signs in, until a push has come or is waited for in vain.
-    pub(crate) sign_in: fn(Paths, Asked, &Conversation) -> Result<(), Failure>,
+pub(crate) struct AccountCommands {
+    /// Signs in, and waits for a push.
+    pub(crate) sign_in: fn(Paths, SignInForm, &Conversation) -> Result<(), Failure>,
     /// Signs out of the account of this name.
     pub(crate) sign_out: fn(Paths, &str, &Conversation) -> Result<(), Failure>,
-    /// Verifies the session of the account of this name; whether its key backup is to be read as well.
+    /// Verifies the session of the account of this name; `true`: and enables its key backup.
     pub(crate) verify: fn(Paths, &str, bool, &Conversation) -> Result<(), Failure>,
 }
 
-/// The sign-in that is under way, or was last.
+/// The current or last conversation.
 pub(super) struct Setup {
-    sessions: Sessions,
+    commands: AccountCommands,
     changes: broadcast::Sender<Topic>,
     current: Mutex<Option<Conversation>>,
-    /// The input of a sign-in that failed, with which the form is filled in again.
-    failed: Mutex<Option<Asked>>,
+    /// The input of the last sign-in until it has succeeded; it fills in the form again.
+    failed: Mutex<Option<SignInForm>>,
 }
 
 impl Setup {
-    pub(super) fn new(sessions: Sessions, changes: broadcast::Sender<Topic>) -> Self {
-        Self { sessions, changes, current: Mutex::default(), failed: Mutex::default() }
+    pub(super) fn new(commands: AccountCommands, changes: broadcast::Sender<Topic>) -> Self {
+        Self { commands, changes, current: Mutex::default(), failed: Mutex::default() }
     }
 
     fn current(&self) -> Option<Conversation> {
         locked(&self.current).clone()
     }
 
-    /// Ends what is under way.
+    /// Cancels the current command.
     pub(super) fn cancel(&self) {
         if let Some(current) = self.current() {
             current.cancel();
         }
     }
 
-    fn sign_in(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
-        let (sign_in, paths) = (self.sessions.sign_in, paths.clone());
+    fn sign_in(&self, paths: &Paths, asked: SignInForm) -> Result<(), String> {
+        let (sign_in, paths) = (self.commands.sign_in, paths.clone());
         *locked(&self.failed) = Some(asked.clone());
         self.begin(Task::SignIn, move |conversation| sign_in(paths, asked, conversation))
     }
 
     fn sign_out(&self, paths: &Paths, account: String) -> Result<(), String> {
-        let (sign_out, paths) = (self.sessions.sign_out, paths.clone());
+        let (sign_out, paths) = (self.commands.sign_out, paths.clone());
         self.begin(Task::SignOut, move |conversation| sign_out(paths, &account, conversation))
     }
 
     pub(super) fn verify(&self, paths: &Paths, account: String, with_backup: bool) -> Result<(), String> {
-        let (verify, paths) = (self.sessions.verify, paths.clone());
+        let (verify, paths) = (self.commands.verify, paths.clone());
         self.begin(Task::Verify, move |conversation| verify(paths, &account, with_backup, conversation))
     }
 
@@ -102,11 +101,11 @@ impl Setup {
         run: impl FnOnce(&Conversation) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), String> {
         let mut current = locked(&self.current);
-        if current.as_ref().is_some_and(|current| current.with(|talk| talk.ended.is_none())) {
+        if current.as_ref().is_some_and(|current| current.with(|progress| progress.ended.is_none())) {
             return Err(words::IN_ONE_GO.to_owned());
         }
         let conversation = Conversation::new(self.changes.clone());
-        conversation.with(|talk| talk.task = task);
+        conversation.with(|progress| progress.task = task);
         let own = conversation.clone();
         let thread = thread::Builder::new().name("sign-in".to_owned());
         let started = thread.spawn(move || {
@@ -120,8 +119,8 @@ impl Setup {
 
     /// Forgets a conversation that has ended, and the input of the last sign-in unless it failed.
     fn forget(&self) {
-        let ended = locked(&self.current).take_if(|current| current.with(|talk| talk.ended.is_some()));
-        let is_signed_in = |talk: &mut Talk| matches!(talk.ended, Some(Ok(()) | Err(Failure::Reported(_))));
+        let ended = locked(&self.current).take_if(|current| current.with(|progress| progress.ended.is_some()));
+        let is_signed_in = |progress: &mut Progress| matches!(progress.ended, Some(Ok(()) | Err(Failure::Reported(_))));
         if ended.is_some_and(|ended| ended.with(is_signed_in)) {
             *locked(&self.failed) = None;
         }
@@ -130,12 +129,12 @@ impl Setup {
 
 pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     let of = Arc::clone(page);
-    // Both wait for the system.
+    // Both block.
     let asked = spawn_blocking(move || (autostart::status().ok().map(|state| state.on), of.accounts()));
     let (starts, accounts) = asked.await.unwrap_or_else(|_| (None, Accounts::empty()));
     let body = match page.setup.current() {
-        Some(current) => current.with(|talk| going_on(view, talk, starts)),
-        None => beginning(page, view, &accounts),
+        Some(current) => current.with(|progress| in_progress(view, progress, starts)),
+        None => sign_in_page(page, view, &accounts),
     };
     view.page(Section::Setup, &html! { h1 { (words::title(Section::Setup)) } div id="setup" data-live { (body) } })
 }
@@ -154,7 +153,7 @@ fn steps(now: Step, is_done: bool) -> Markup {
     }
 }
 
-fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
+fn sign_in_page(page: &Page, view: &View, accounts: &Accounts) -> Markup {
     let failed = locked(&page.setup.failed).clone();
     let entered = failed.as_ref();
     let homeserver = entered.and_then(|asked| asked.homeserver.as_deref());
@@ -192,7 +191,7 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
     }
 }
 
-/// An account that is signed in, and what can be done with it.
+/// A signed-in account with its forms.
 fn of_account(view: &View, number: usize, account: &Account) -> Markup {
     let name = text::line(&account.name, 80);
     let sign_in = account.sign_in.as_ref();
@@ -250,35 +249,35 @@ fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
     }
 }
 
-fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
-    let is_proven = matches!(talk.ended, Some(Ok(()))) && talk.task == Task::SignIn;
+fn in_progress(view: &View, progress: &Progress, starts: Option<bool>) -> Markup {
+    let is_proven = matches!(progress.ended, Some(Ok(()))) && progress.task == Task::SignIn;
     html! {
-        @if talk.task == Task::SignIn { (steps(talk.step, is_proven)) }
-        @match (&talk.ended, talk.task) {
+        @if progress.task == Task::SignIn { (steps(progress.step, is_proven)) }
+        @match (&progress.ended, progress.task) {
             (None, _) => {}
             (Some(ended), Task::SignIn) => (end(view, ended, starts)),
             (Some(ended), Task::SignOut) => (done(view, ended, words::SIGNED_OUT, words::NOT_SIGNED_OUT)),
             (Some(ended), Task::Verify) => (done(view, ended, words::VERIFIED, words::NOT_VERIFIED)),
         }
-        @if let Some(address) = &talk.sign_in_at {
+        @if let Some(address) = &progress.sign_in_at {
             div .card {
                 p { a .button .primary href=(address) target="_blank" rel="noopener noreferrer" { "Sign in at your homeserver" } }
                 p .hint { (words::RETURN_HERE) }
             }
         }
-        @if let Some(question) = &talk.question { (asks(view, question)) }
-        @if !talk.findings.is_empty() && !is_proven { (health::list(view, &talk.findings)) }
-        @if !talk.findings.is_empty() && is_proven {
-            details id="no-push" { summary { (words::NO_PUSH) } (health::list(view, &talk.findings)) }
+        @if let Some(question) = &progress.question { (question_form(view, question)) }
+        @if !progress.findings.is_empty() && !is_proven { (health::list(view, &progress.findings)) }
+        @if !progress.findings.is_empty() && is_proven {
+            details id="no-push" { summary { (words::NO_PUSH) } (health::list(view, &progress.findings)) }
         }
-        @if !talk.said.is_empty() {
+        @if !progress.said.is_empty() {
             section aria-labelledby="said" {
                 h2 id="said" { "Details" }
-                div .said { @for line in &talk.said { @if line.is_empty() { br; } @else { p { (frame::with_code(line)) } } } }
+                div .said { @for line in &progress.said { @if line.is_empty() { br; } @else { p { (frame::with_code(line)) } } } }
             }
         }
-        @if talk.ended.is_none() {
-            @if talk.question.is_none() { p .checking role="status" { "Please wait …" } }
+        @if progress.ended.is_none() {
+            @if progress.question.is_none() { p .checking role="status" { "Please wait …" } }
             noscript { p { a href=(Section::Setup.path()) { "Look again" } } }
             (view.button("/setup/cancel", "Cancel", &[]))
         }
@@ -291,7 +290,7 @@ fn done(view: &View, ended: &Result<(), Failure>, words: &str, failed: &str) -> 
             Ok(()) => p .note .done role="status" { (words) },
             Err(failure) => div .note .failed role="alert" {
                 p { (failed) }
-                @for line in reason(failure).lines() { p { (frame::with_code(line)) } }
+                @for line in failure.to_string().lines() { p { (frame::with_code(line)) } }
             }
         }
         (view.button("/setup/forget", "Continue", &[]))
@@ -315,14 +314,14 @@ fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup
                 div .note .warned role="status" { p { (words::NOT_PROVEN) } p { a href="/health" { (words::title(Section::Health)) } } }
             }
             Err(failure) => div .note .failed role="alert" {
-                @for line in text::capitalized(&reason(failure)).lines() { p { (frame::with_code(line)) } }
+                @for line in text::capitalized(&failure.to_string()).lines() { p { (frame::with_code(line)) } }
             }
         }
         (view.button("/setup/forget", if ended.is_ok() { "Add another account" } else { "Try again" }, &[]))
     }
 }
 
-fn asks(view: &View, question: &Question) -> Markup {
+fn question_form(view: &View, question: &Question) -> Markup {
     let number = question.number.to_string();
     let answer = |label: &str, value: &str, is_likely: bool| {
         html! { button .primary[is_likely] name="answer" value=(value) { (label) } }
@@ -352,7 +351,7 @@ fn asks(view: &View, question: &Question) -> Markup {
     }
 }
 
-pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Option<Outcome> {
     let note = match path {
         "/setup/by-hand" => Some(Note::of(add_by_hand(page, form).await, words::ACCOUNT_MADE)),
         "/setup/begin" => begin(page, form).err().map(Note::Failed),
@@ -372,12 +371,13 @@ pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
             page.setup.cancel();
             None
         }
-        _ => {
+        "/setup/forget" => {
             page.setup.forget();
             None
         }
+        _ => return None,
     };
-    Done { note, to: Section::Setup.path().to_owned() }
+    Some(Outcome { note, to: Section::Setup.path().to_owned() })
 }
 
 /// Makes an account that is registered by hand.
@@ -394,7 +394,6 @@ fn begin(page: &Page, form: &Fields) -> Result<(), String> {
     let user = form.filled("user").ok_or("Enter your user ID.")?.to_owned();
     let homeserver = form.filled("homeserver").map(ToOwned::to_owned);
     let accounts = page.accounts();
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|sign_in| sign_in.user_id == user);
-    let (way, relay) = way::chosen(form, accounts.iter().find(is_theirs))?;
-    page.setup.sign_in(&page.paths, Asked { user, homeserver, way, relay })
+    let (way, relay) = way::chosen(form, accounts.of_user(&user))?;
+    page.setup.sign_in(&page.paths, SignInForm { user, homeserver, way, relay })
 }

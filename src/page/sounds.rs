@@ -1,11 +1,11 @@
-//! Sounds: heard, dropped in, and which is played for what.
+//! Sounds: play them, add files, and choose which is played for which name.
 
 use std::{path::PathBuf, sync::Arc};
 
 use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 
-use super::{Note, Page, fields::Fields, frame::View, routes::Done, settings, words};
+use super::{Note, Page, fields::Fields, frame::View, routes::Outcome, settings, words};
 use crate::{
     config::{Config, with_sound},
     control::{Request, Section},
@@ -13,12 +13,12 @@ use crate::{
     sound::{self, lookup::Bundled},
 };
 
-/// What push rules ask for by themselves, and of what.
+/// The names that default push rules use, and what for.
 const ASKED_FOR: [(&str, &str); 2] = [("default", "messages"), ("ring", "calls")];
-/// Longest name that a push rule's sound may have here.
+/// Maximum length of a sound's name in a push rule, in characters.
 const MAX_TWEAK: usize = 200;
 
-/// The sounds that there are, and what plays which.
+/// The available sounds, and the mapping of names to them.
 pub(super) struct Known {
     directory: String,
     names: Vec<String>,
@@ -27,7 +27,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Reads them. Blocks.
+    /// Reads the configuration and the directory. Blocks.
     pub(super) fn find(page: &Page) -> Self {
         let config = Config::load(&page.paths.config).unwrap_or_default().sound;
         let directory = directory(page, config.directory);
@@ -41,7 +41,7 @@ impl Known {
     }
 }
 
-/// The person's own sounds are there: `sound.directory`, or else the usual place.
+/// The directory of the person's own sounds: `sound.directory`, else the default.
 fn directory(page: &Page, configured: Option<PathBuf>) -> PathBuf {
     configured.unwrap_or_else(|| page.paths.sounds.clone())
 }
@@ -69,6 +69,7 @@ pub(super) fn show(view: &View, known: &Known) -> Markup {
                         button { "Save" span .unseen { " the sound of that name" } }
                     }
                     p .hint id="tweak-hint" { (words::SOUND_NAMES) }
+                    div .sent role="status" {}
                 }
                 form .setting method="post" action="/settings/sound" enctype="multipart/form-data" data-drop {
                     (view.token())
@@ -78,6 +79,7 @@ pub(super) fn show(view: &View, known: &Known) -> Markup {
                         button { "Add" span .unseen { " the sound" } }
                     }
                     p .hint id="sound-hint" { (words::SOUND_FILES) " " code { (known.directory) } "." }
+                    div .sent role="status" {}
                 }
             }
         }
@@ -87,7 +89,7 @@ pub(super) fn show(view: &View, known: &Known) -> Markup {
 fn choice(view: &View, known: &Known, number: usize, tweak: &str, of: &str) -> Markup {
     let id = format!("sound-{number}");
     let now = known.of(tweak);
-    // What the person has written into the file may be a path.
+    // The file may name a path.
     let elsewhere = now.filter(|now| known.names.iter().all(|name| name != now));
     html! {
         form .setting method="post" action="/settings/sound-for" {
@@ -102,11 +104,12 @@ fn choice(view: &View, known: &Known, number: usize, tweak: &str, of: &str) -> M
                 }
                 button { "Save" span .unseen { " the sound for " (text::line(tweak, MAX_TWEAK)) } }
             }
+            div .sent role="status" {}
         }
     }
 }
 
-pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
+pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Outcome {
     let note = match path {
         "/settings/play" => {
             let sound = form.get("sound").unwrap_or_default().to_owned();
@@ -118,10 +121,10 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
         },
         _ => Note::of(choose(page, form).await, words::SETTINGS_SAVED),
     };
-    Done { note: Some(note), to: format!("{}#sounds", Section::Settings.path()) }
+    Outcome { note: Some(note), to: format!("{}#sounds", Section::Settings.path()) }
 }
 
-/// Keeps a sound that was dropped in; the name of its file.
+/// Saves an added sound. Returns its file name.
 async fn keep(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     let (called, bytes) = form.file.clone().filter(|(_, bytes)| !bytes.is_empty()).ok_or(words::NO_FILE)?;
     let page = Arc::clone(page);
@@ -133,7 +136,7 @@ async fn keep(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     kept.map_err(|error| format!("{} {error}.", words::SOUND_NOT_KEPT))
 }
 
-/// Writes which sound is played for what a push names so. Only one that is listed: paths are set in the file alone.
+/// Writes which sound is played for a name: a listed one, since paths are set in the file alone.
 async fn choose(page: &Arc<Page>, form: &Fields) -> Result<(), String> {
     let (tweak, chosen) =
         (form.filled("tweak").unwrap_or_default().to_owned(), form.filled("sound").map(str::to_owned));

@@ -1,11 +1,11 @@
-//! How an account's notifications get here: what a person can choose when signing in.
+//! The choice of how an account's notifications get here.
 
 use maud::{Markup, html};
 
 use super::{fields::Fields, words};
 use crate::accounts::{Account, Way};
 
-/// The ways that this build has, what they are called, and what they are.
+/// The ways that this build supports, each with its name and description.
 fn ways() -> impl Iterator<Item = (Way, &'static str, &'static str)> {
     let ways = [
         (Way::Auto, "Automatic (recommended)", words::WAY_AUTO),
@@ -16,12 +16,12 @@ fn ways() -> impl Iterator<Item = (Way, &'static str, &'static str)> {
     ways.into_iter().filter(|(way, ..)| cfg!(feature = "encryption") || *way != Way::Listen)
 }
 
-/// What an account's way is called.
+/// The name of a way.
 pub(super) fn name(way: Way) -> &'static str {
     ways().find(|(known, ..)| *known == way).map_or("", |(_, name, _)| name)
 }
 
-/// The choice, beginning with the account's own.
+/// The radio buttons; the account's own way is checked.
 pub(super) fn choice(id: &str, account: Option<&Account>) -> Markup {
     let now = account.map_or(Way::Auto, |account| account.way);
     let address = account.and_then(Account::relay_address).unwrap_or_default();
@@ -47,8 +47,8 @@ pub(super) fn choice(id: &str, account: Option<&Account>) -> Markup {
     }
 }
 
-/// What was chosen, and the address of its relay; no way where nothing else was chosen than what there is. What is kept is
-/// not looked at as strictly as what is new.
+/// The chosen way and the address of its relay; no way if it is the one that the account has already, which login checks
+/// less strictly than a new one.
 pub(super) fn chosen(form: &Fields, account: Option<&Account>) -> Result<(Option<Way>, Option<String>), String> {
     let way = ways().map(|(way, ..)| way).find(|way| form.get("way") == Some(way.as_str()));
     let relay = form.filled("relay").filter(|_| way == Some(Way::Ntfy)).map(str::to_owned);
@@ -60,7 +60,7 @@ pub(super) fn chosen(form: &Fields, account: Option<&Account>) -> Result<(Option
             let is_same = |before: &str| relay.as_deref().is_some_and(|relay| relay.trim_end_matches('/') == before);
             way == Some(account.way) && account.relay_address().map_or(relay.is_none(), is_same)
         }
-        // Nobody has looked at the choice.
+        // `auto` is preselected in the form for a new account.
         Some(_) | None => way == Some(Way::Auto),
     };
     Ok((way.filter(|_| !is_kept), relay))

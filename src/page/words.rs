@@ -1,11 +1,11 @@
-//! The words that more than one page has, and whole sentences. Labels that one page has stand in it.
+//! Sentences, and words that several pages share. Labels of a single page are in its file.
 
 use crate::control::Section;
 
 pub(super) const INTERRUPTED: &str = "This page is no longer connected to Pushbell. To open a new one, choose “Open inbox” \
                                       in the menu of the tray icon, or run";
 pub(super) const OPEN_COMMAND: &str = "pushbell open";
-pub(super) const STRANGER: &str = "This address was good once, and for two minutes. To open a new page, choose “Open inbox” \
+pub(super) const NO_SESSION: &str = "This address was good once, and for two minutes. To open a new page, choose “Open inbox” \
                                    in the menu of Pushbell's tray icon, or run";
 pub(super) const ELSEWHERE: &str = "This request did not come from Pushbell's page, and nothing was done.";
 pub(super) const NOTHING_HERE: &str = "There is nothing at this address.";
@@ -80,7 +80,7 @@ pub(super) const NAME_HINT: &str = "Choose a name. The values for your homeserve
 pub(super) const ACCOUNT_MADE: &str = "The account is created: its values are below, under “Without signing in”.";
 pub(super) const IN_ONE_GO: &str = "Another sign-in is under way.";
 
-/// What a part of the page is called.
+/// The title of a section.
 pub(super) fn title(section: Section) -> &'static str {
     match section {
         Section::Inbox => "Inbox",

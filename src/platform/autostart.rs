@@ -3,6 +3,12 @@
 //! Turning it on or off changes what happens at the next login, and nothing that runs now. All of these may wait for
 //! the system, a few seconds at most: they are not for threads that must not.
 
+use std::{env, io};
+
+use super::system::autostart::{turn_off, turn_on};
+
+pub(crate) use super::system::autostart::status;
+
 /// Whether the desktop starts Pushbell by itself, as far as can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Autostart {
@@ -14,4 +20,10 @@ pub(crate) struct Autostart {
     pub(crate) problem: Option<String>,
 }
 
-pub(crate) use super::system::autostart::{status, turn_off, turn_on};
+/// Turns it on, for the running program file, or off.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn set(on: bool) -> io::Result<Autostart> {
+    if on { turn_on(&env::current_exe()?) } else { turn_off() }
+}

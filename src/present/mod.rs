@@ -13,7 +13,7 @@ use crate::{
     present::popup::{Button, Popup, PopupKey, Timeout, Urgency},
     push::{
         event::{Meaning, meaning},
-        text,
+        text::{self, counted},
     },
 };
 
@@ -102,9 +102,9 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         let is_invite = |notice: &&Notice| ParsedNotice::read(notice, me).membership() == Some(Membership::Invited);
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
-        let counted = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
+        let count = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
         let plain = (digest.count <= 1 && !headline.says_all).then(|| PLAIN_TITLE.to_owned());
-        counted.into_iter().chain(highlight.or(plain)).collect()
+        count.into_iter().chain(highlight.or(plain)).collect()
     };
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
     let is_new =
@@ -352,12 +352,6 @@ fn shared_line(event: &ParsedNotice<'_>, names_sender: bool) -> String {
         (Some(Mention::Other), _) => format!("A highlight from {somebody}: {said}"),
     };
     text::composed(&line, MAX_SHARED_CHARS, 1)
-}
-
-/// "1 message", "3 messages".
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 #[cfg(test)]

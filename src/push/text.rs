@@ -104,6 +104,12 @@ pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     output
 }
 
+/// "1 message", "3 messages".
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// The text with a capital letter to begin with.
 #[must_use]
 pub(crate) fn capitalized(text: &str) -> String {

@@ -186,7 +186,7 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     assert!(!choose("default", "/etc/passwd") && !choose("a\nb", "bing") && !choose("default", "../x"));
     assert_eq!(file(), mine);
     assert!(choose("default", "my-kitchen.wav"));
-    assert_eq!(file(), format!("{mine}\"default\" = \"my-kitchen.wav\"\n"));
+    assert_eq!(file(), format!("{mine}default = \"my-kitchen.wav\"\n"));
     let mark = recording.length();
     let mut notice = message("1", "Kitchen", "text");
     notice["devices"] = json!([{"tweaks": {"sound": "default"}}]);
@@ -228,7 +228,7 @@ fn health_has_a_button_for_what_the_program_can_do() {
 }
 
 #[test]
-fn a_sign_in_that_fails_is_told_and_begun_again_as_it_was_entered() {
+fn a_failed_sign_in_says_why_and_keeps_its_input() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let pushbell = Pushbell::start(&desktop, "");
     let visit = Visit::begin(&pushbell, "setup");

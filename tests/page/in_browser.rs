@@ -100,7 +100,7 @@ fn a_bare_home_is_connected_and_answers_from_there() {
 }
 
 #[test]
-fn where_a_homeserver_blocks_pushes_the_line_that_helps_is_shown_and_helps() {
+fn the_line_that_ends_a_block_of_pushes_is_shown_and_helps() {
     let mut synapse = Synapse::start_with(|usual, _| format!("{usual}\nip_range_whitelist: []\n"));
     let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
     let room = bob.create_room(&json!({"invite": [alice.id]}));
@@ -198,7 +198,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     eprintln!("{rate} pushes a second; the page was busy for {} ms at most", browser.script("return longest"));
     assert_eq!(browser.errors(), [""; 0]);
 
-    // Started again, the program has another door: what is open says so.
+    // Started again, the program has another port: an open page says so.
     pushbell.restart();
     browser.shows("This page is no longer connected to Pushbell.");
     browser.shows("pushbell open");
@@ -207,7 +207,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
 }
 
 #[test]
-fn every_page_fits_narrow_windows_and_large_text_and_names_its_fields() {
+fn pages_fit_narrow_windows_and_large_text_and_name_fields() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let pushbell = Pushbell::start(&desktop, "");
     let account = pushbell.account();
@@ -238,6 +238,29 @@ fn every_page_fits_narrow_windows_and_large_text_and_names_its_fields() {
                 .filter((it) => it.checkVisibility() && !(it.labels?.length || it.innerText.trim() || it.ariaLabel)).map((it) => it.outerHTML)",
         );
         assert_eq!(nameless, json!([]), "{path}");
+    }
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn a_saved_setting_stays_in_view() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let browser = Browser::start(&pushbell, 500);
+    browser.enter(&pushbell, "settings");
+    for (field, entered) in [("#history-keep_days", "7"), ("#tweak", "kitchen.wav")] {
+        browser.script(&format!("document.querySelector('{field}').value = ''"));
+        browser.enter_text(field, entered);
+        browser.click(&format!("form:has({field}) button"));
+        wait_until("it says that it is saved", SOON, || {
+            let note = format!("return document.querySelector('form:has({field}) .note.done')?.innerText ?? ''");
+            browser.script(&note).as_str().is_some_and(|note| note.starts_with("Saved."))
+        });
+        let in_view = format!(
+            "const {{ top, bottom }} = document.querySelector('{field}').getBoundingClientRect();
+            return 0 <= top && bottom <= innerHeight"
+        );
+        assert_eq!(browser.script(&in_view), json!(true), "{field}");
     }
     assert_eq!(browser.errors(), [""; 0]);
 }

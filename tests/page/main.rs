@@ -5,8 +5,8 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod access;
 mod acts;
 mod browser;
-mod entrance;
 mod in_browser;
 mod visit;

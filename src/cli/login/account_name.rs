@@ -13,8 +13,8 @@ pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
     account.name.starts_with('@')
 }
 
-/// The account for this sign-in: the one that the user has already or that is taken over, with its name and pushkey, or
-/// a new one. What another computer has signed in to, and is here as a copy, keeps its name alone.
+/// The account for this sign-in: the existing one with its name and pushkey, or a new one. A copy of another computer's account
+/// keeps its name, but gets a new pushkey.
 pub(super) fn account_for(
     before: Option<&Account>,
     accounts: &Accounts,
@@ -29,7 +29,7 @@ pub(super) fn account_for(
     match before {
         Some(known) => Account {
             counts,
-            // What was sent before there was a session is not missed.
+            // Catching up begins with the first session.
             created_at: if known.sign_in.is_some() { known.created_at } else { Timestamp::now() },
             pushkey: if is_copy { new_pushkey } else { known.pushkey.clone() },
             sign_in: Some(sign_in),
@@ -48,7 +48,7 @@ pub(super) fn account_for(
     }
 }
 
-/// The user ID if it can be a name, else something like it; never that of another account.
+/// The user ID with characters replaced that names cannot contain; numbered if another account has that name.
 pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
     let fits = |c: char| c.is_alphanumeric() || "-_.@:".contains(c);
     let like: Vec<char> = user.as_str().chars().map(|c| if fits(c) { c } else { '_' }).collect();
@@ -67,7 +67,7 @@ pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::existing_account::account_of, *};
+    use super::*;
     use crate::accounts::AccountsFile;
 
     fn sign_in(user: &str, server: &str) -> SignIn {
@@ -103,13 +103,13 @@ mod tests {
     fn who_signs_in_again_keeps_name_and_pushkey() {
         let alice = UserId::parse("@alice:b").unwrap();
         let known = accounts(&[("@alice:b", None), ("mine", Some(sign_in("@alice:b", "Synapse")))]);
-        let before = account_of(&known, &alice);
+        let before = known.of_user("@alice:b");
         let again = account_for(before, &known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
         assert_eq!((&*again.name, again.pushkey.as_str()), ("mine", "key of mine"));
         assert_eq!((again.counts, again.created_at), (CountsScope::Room, Timestamp::UNIX_EPOCH));
         assert_eq!(again.sign_in.unwrap().server, "Conduit");
         let bob = UserId::parse("@bob:b").unwrap();
-        let other = account_for(account_of(&known, &bob), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
+        let other = account_for(known.of_user("@bob:b"), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
         assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
     }
 

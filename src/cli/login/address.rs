@@ -17,10 +17,11 @@ use crate::{
     reachability::{self, Location, Route},
 };
 
-/// The configuration, changed if need be, and the base address that the homeserver is to push to.
+/// Returns the configuration, changed if necessary, and the base address for the homeserver's pushes; `None` if it cannot push
+/// to us and none is needed.
 ///
 /// # Errors
-/// When it cannot reach us and `--anyway` was not given.
+/// When it cannot reach us, pushes are needed, and `--anyway` was not given.
 pub(super) async fn settle(
     login: &Login<'_>,
     config: Config,
@@ -37,7 +38,7 @@ pub(super) async fn settle(
             let (name, line) = (kind.name(), allowance.paste);
             writeln!(out, "And this in the configuration of {name}, which then has to be restarted:\n\n  {line}\n")?;
         }
-        return Ok(with_address(written));
+        return Ok(written);
     }
     match (reachability::route(&config.server, seen.location, kind), seen.location) {
         (Route::Open(url), _) => Ok((config, Some(url))),
@@ -68,8 +69,8 @@ pub(super) async fn settle(
     }
 }
 
-/// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
-/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without anybody to ask.
+/// If this computer has a container bridge and no public address is configured, asks whether the homeserver runs in a container.
+/// If so, returns the bridge's address and the necessary lines.
 async fn is_in_container(
     login: &Login<'_>,
     server: &config::Server,
@@ -109,24 +110,28 @@ async fn offer_to_listen(
         indented(&lines)
     )?;
     match login.confirm(out, "Write them?", true).await? {
-        Some(true) => Ok(with_address(write_lines(login, lines, out)?)),
+        Some(true) => write_lines(login, lines, out),
         Some(false) | None => anyway(login, config, source),
     }
 }
 
-/// The lines as they are shown.
+/// The lines, indented for display.
 fn indented(lines: &ServerLines) -> String {
     format!("  [server]\n  {}\n", lines.to_string().replace('\n', "\n  "))
 }
 
-/// Changes the configuration file, and has a running program take it up.
-fn write_lines(login: &Login<'_>, lines: ServerLines, out: &mut dyn Write) -> Result<(Config, String), Failure> {
+/// Changes the configuration file, and has a running program reload it.
+fn write_lines(
+    login: &Login<'_>,
+    lines: ServerLines,
+    out: &mut dyn Write,
+) -> Result<(Config, Option<String>), Failure> {
     let path = &login.context.paths.config;
     change(path, &lines)
         .map_err(|reason| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display())))?;
     login.context.tell(&Request::ReloadConfiguration)?;
     writeln!(out, "Written.")?;
-    Ok((Config::load(path)?, lines.public_url))
+    Ok((Config::load(path)?, Some(lines.public_url)))
 }
 
 fn change(path: &Path, lines: &ServerLines) -> Result<(), String> {
@@ -152,12 +157,8 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-fn with_address((config, url): (Config, String)) -> (Config, Option<String>) {
-    (config, Some(url))
-}
-
-/// With `--anyway`, goes on with the configured address if a homeserver can push to it; else without one, where no push is
-/// needed.
+/// With `--anyway`, continues with the configured address if a homeserver can push to it; else without one if the account can
+/// listen.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, Option<String>), Failure> {
     if !login.asked.anyway && login.can_listen() {
         return Ok((config, None));

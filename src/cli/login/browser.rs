@@ -16,7 +16,7 @@ use crate::{
     push::text,
 };
 
-/// Signs in with a browser, and says how meanwhile. `None`: the homeserver offers nothing of the kind.
+/// Signs in with a browser. `None`: the homeserver does not support it.
 ///
 /// # Errors
 /// When signing in fails or times out.
@@ -41,7 +41,7 @@ pub(super) async fn sign_in(
 struct Attempt<'a> {
     homeserver: &'a HomeserverClient,
     device_name: &'a str,
-    /// Where the person is shown the address, if not here.
+    /// Shows the address, if the login was started from the page.
     page: Option<&'a Conversation>,
     say: &'a mut dyn Write,
 }

@@ -13,9 +13,9 @@ use crate::{
     session,
 };
 
-/// How often the user may mistype the password.
+/// Maximum number of attempts at the password.
 const TRIES: usize = 3;
-/// No password or token is longer, in bytes.
+/// Maximum length of a password or token, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
 /// What was given on the command line.
@@ -32,14 +32,14 @@ impl Credentials {
     pub(super) fn read(asked: &arguments::Login) -> Result<Self, Failure> {
         match (&asked.password_file, &asked.token_file) {
             (Some(file), _) => read_secret(file).map(Self::Password),
-            // No token has blanks, but a line that was copied may.
+            // Tokens have no spaces, but a copied line may.
             (None, Some(file)) => read_secret(file).map(|line| Self::Token(line.trim().to_owned())),
             (None, None) => Ok(Self::None),
         }
     }
 }
 
-/// The file's first line, or that of standard input for `-`.
+/// The first line of a file, or of standard input for `-`.
 pub(in crate::cli) fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // Only the first line: a terminal or pipe may never reach end of file.
@@ -58,7 +58,7 @@ pub(in crate::cli) fn read_secret(file: &Path) -> Result<String, Failure> {
     }
 }
 
-/// Signs in. `device` is the device of an earlier login with a password, to be used again.
+/// Signs in. `device`: the device of an earlier password login, to be used again.
 pub(super) async fn sign_in(
     login: &Login<'_>,
     context: &LoginContext,
@@ -71,7 +71,7 @@ pub(super) async fn sign_in(
         Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
         Credentials::Password(password) => {
             let session = with_password(login, client, &password, device).await;
-            return Ok((session.map_err(|error| told(&login.user, &error))?, SignInMethod::Password));
+            return Ok((session.map_err(|error| failure(&login.user, &error))?, SignInMethod::Password));
         }
         Credentials::None => {}
     }
@@ -80,7 +80,7 @@ pub(super) async fn sign_in(
     let by_password = match &login.person {
         Some(person) if flows.password && has_browser_login => {
             let question = "Sign in with a password (else in the browser)?";
-            // At the page, the browser is there.
+            // The page is in a browser already.
             let is_likely = person.page().is_none();
             login.confirm(out, question, is_likely).await?.unwrap_or(is_likely)
         }
@@ -117,9 +117,9 @@ async fn ask_password(
         match with_password(login, client, &password, device).await {
             Ok(session) => return Ok(session),
             Err(error) if is_wrong_password(&error) && tries < TRIES => {
-                writeln!(out, "{}.", unknown(&login.user))?;
+                writeln!(out, "{}.", wrong_password(&login.user))?;
             }
-            Err(error) => return Err(told(&login.user, &error)),
+            Err(error) => return Err(failure(&login.user, &error)),
         }
     }
 }
@@ -151,16 +151,16 @@ fn is_wrong_password(error: &HomeserverError) -> bool {
     matches!(error, HomeserverError::Refused(refusal) if refusal.errcode == "M_FORBIDDEN")
 }
 
-/// A homeserver does not say whether it is the user or the password that it does not know.
-fn unknown(user: &UserId) -> String {
+/// A homeserver does not say whether the user or the password is wrong.
+fn wrong_password(user: &UserId) -> String {
     format!("{} does not know this user with this password", user.server_name())
 }
 
-/// A failed login in words for the user (pure).
-fn told(user: &UserId, error: &HomeserverError) -> Failure {
+/// The message of a failed login (pure).
+fn failure(user: &UserId, error: &HomeserverError) -> Failure {
     Failure::Failed(match error {
         HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {
-            ("M_FORBIDDEN", _) => unknown(user),
+            ("M_FORBIDDEN", _) => wrong_password(user),
             ("M_USER_DEACTIVATED", _) => format!("{user} is deactivated"),
             ("M_USER_LOCKED" | "M_USER_SUSPENDED", _) => format!("{user} is locked: ask who runs the homeserver"),
             ("M_LIMIT_EXCEEDED", Some(wait)) => {
@@ -194,10 +194,10 @@ mod tests {
                 retry_after: retry_after_ms.map(Duration::from_millis),
             };
             let user = UserId::parse("@alice:b").unwrap();
-            let Failure::Failed(told) = told(&user, &HomeserverError::Refused(Box::new(refusal))) else {
+            let Failure::Failed(message) = failure(&user, &HomeserverError::Refused(Box::new(refusal))) else {
                 panic!("it has words of its own")
             };
-            assert_eq!(told, expected);
+            assert_eq!(message, expected);
         }
         check("M_FORBIDDEN", None, "b does not know this user with this password");
         check("M_USER_DEACTIVATED", None, "@alice:b is deactivated");

@@ -1,4 +1,4 @@
-//! The account that was there before a sign-in and that it goes on with.
+//! The existing account that a login continues.
 
 use super::{Context, arguments};
 use crate::{
@@ -6,22 +6,19 @@ use crate::{
     app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
     inbox,
+    notice::Notice,
     secrets::Secrets,
 };
 
-/// So many notices are looked at. Whoever has more has used Pushbell for a while.
-const NOTICES: usize = 100;
-
-/// An account that a sign-in goes on with.
+/// An account that a login continues.
 pub(super) struct Existing<'a> {
     pub(super) account: &'a Account,
-    /// A first start has made it, and nobody has used it: it becomes the sign-in's own, and ends with it.
+    /// The first start has created it and nobody has used it: it is renamed after the user, and logout removes it.
     pub(super) is_unused: bool,
 }
 
-/// The user's account: the one that is signed in already, the one that was registered by hand at this homeserver, or
-/// that of a first start while no homeserver has pushed to it. Each keeps its pushkey, so that no pusher that somebody
-/// has set meanwhile is rejected. `client` is signed in.
+/// The account that the user is signed in to, or has registered by hand at this homeserver, or else the unused one of the
+/// first start. It keeps its pushkey, so that an existing pusher is not rejected. `client` is signed in.
 pub(super) async fn find<'a>(
     context: &Context,
     accounts: &'a Accounts,
@@ -29,13 +26,13 @@ pub(super) async fn find<'a>(
     client: &HomeserverClient,
     secrets: &Secrets,
 ) -> Option<Existing<'a>> {
-    if let Some(account) = account_of(accounts, user) {
+    if let Some(account) = accounts.of_user(user.as_str()) {
         return Some(Existing { account, is_unused: false });
     }
     if accounts.iter().all(|account| account.sign_in.is_some()) {
         return None;
     }
-    // Where they are not told, the account is a new one.
+    // Without a list, the account is a new one.
     let pushers = client.pushers().await.unwrap_or_default();
     if let Some(account) = registered_by_hand(accounts, secrets, &pushers).await {
         return Some(Existing { account, is_unused: false });
@@ -44,48 +41,48 @@ pub(super) async fn find<'a>(
     unused.map(|account| Existing { account, is_unused: true })
 }
 
-/// Whether nothing has come for the account but samples, as far as is known.
+/// Whether nothing but samples has arrived for the account.
 fn is_unused(context: &Context, account: &str) -> bool {
-    let Ok(notices) = inbox::history(&context.paths.database, NOTICES, &inbox::Seals::default(), |_| true) else {
-        return false;
-    };
-    let own: Vec<_> = notices.iter().filter(|notice| notice.account == account).collect();
-    // A push with nothing but numbers leaves no notice.
+    let is_own = |notice: &Notice| notice.account == account && !notice.sample;
+    let own = inbox::history(&context.paths.database, 1, &inbox::Seals::default(), is_own);
+    // A push with counts only leaves no notice.
     let has_numbers = || {
-        let known = context.status().ok().and_then(|status| status.accounts.into_iter().find(|it| it.name == account));
-        known.is_some_and(|known| known.last_push.is_some())
+        let status = context.status();
+        status.is_ok_and(|status| status.accounts.iter().any(|it| it.name == account && it.last_push.is_some()))
     };
-    notices.len() < NOTICES && own.iter().all(|notice| notice.sample) && !(own.is_empty() && has_numbers())
+    own.is_ok_and(|own| own.is_empty()) && !has_numbers()
 }
 
-/// The account that this user is signed in with already.
-pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'a Account> {
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == user.as_str());
-    accounts.iter().find(is_theirs)
+/// A way, with the address of its relay.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeptWay {
+    pub(super) way: Way,
+    pub(super) relay: Option<String>,
 }
 
-/// The way that a sign-in keeps which chooses none: that of the user's account, and the address of its relay. A new account
-/// begins with `auto`, and so does one whose way does not go with what is asked.
-pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
-    let Some(account) = account_of(accounts, user).filter(|_| !asked.auto) else { return (Way::Auto, None) };
+/// The way of the user's account, which stays unless another is chosen. `auto` for a new account, for `--auto`, and if the
+/// account's way does not go with the other options.
+pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> KeptWay {
+    let account = accounts.of_user(user.as_str()).filter(|_| !asked.auto);
     let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
-    match (account.way, account.relay_address()) {
-        (Way::Push, _) => (Way::Push, None),
-        (Way::Listen, _) if can_listen => (Way::Listen, None),
-        (Way::Ntfy, Some(relay)) if !asked.event_id_only => (Way::Ntfy, Some(relay.to_owned())),
-        (Way::Auto | Way::Listen | Way::Ntfy, _) => (Way::Auto, None),
-    }
+    let relay = account.and_then(Account::relay_address).map(str::to_owned);
+    let way = match account.map_or(Way::Auto, |account| account.way) {
+        Way::Push => Way::Push,
+        Way::Listen if can_listen => Way::Listen,
+        Way::Ntfy if relay.is_some() && !asked.event_id_only => return KeptWay { way: Way::Ntfy, relay },
+        Way::Auto | Way::Listen | Way::Ntfy => Way::Auto,
+    };
+    KeptWay { way, relay: None }
 }
 
-/// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
-/// homeserver send everything twice.
+/// The account registered by hand whose pusher the homeserver lists. With a second pusher everything would arrive twice.
 async fn registered_by_hand<'a>(
     accounts: &'a Accounts,
     secrets: &Secrets,
     listed: &[ListedPusher],
 ) -> Option<&'a Account> {
     for account in accounts.iter().filter(|account| account.sign_in.is_none()) {
-        // That of a relay is not known to be listed where it is lost.
+        // A relay's topic, and so the pushkey, may be lost.
         let Ok(pushkey) = secrets.pushkey(account).await else { continue };
         if listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == pushkey) {
             return Some(account);
@@ -161,7 +158,8 @@ mod tests {
             ("@ntfy:b", &["token"], (Way::Ntfy, at)),
             ("@ntfy:b", &["ids"], (Way::Auto, None)),
         ] {
-            assert_eq!(kept(user, more), expected, "{user} {more:?}");
+            let KeptWay { way, relay } = kept(user, more);
+            assert_eq!((way, relay), expected, "{user} {more:?}");
         }
     }
 }

@@ -10,13 +10,12 @@ use crate::{
     reachability,
 };
 
-/// How long a homeserver may take to be found: the user is waiting.
+/// Time limit for finding the homeserver.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an address that may be unencrypted has to speak TLS. A server that does not may wait for more instead of
-/// saying so.
+/// Time limit for TLS where the address may be unencrypted: a plain HTTP server may wait for more input instead of refusing.
 const TLS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The homeserver that was named, else that of the user.
+/// The homeserver given by `--homeserver`, else found from the user ID.
 pub(super) async fn find(login: &Login<'_>) -> Result<Homeserver, Failure> {
     let http = HttpClient::new()?.allow_downgrade(login.asked.anyway).with_deadline(PATIENCE);
     let found = match &login.asked.homeserver {
@@ -28,8 +27,8 @@ pub(super) async fn find(login: &Login<'_>) -> Result<Homeserver, Failure> {
     Ok(homeserver)
 }
 
-/// The homeserver at that address. Without a scheme it is an https address, but on this computer and in private networks
-/// it may be an http one.
+/// The homeserver at this address. An address without a scheme is https; on this computer and in private networks it may be
+/// http.
 async fn at(http: &HttpClient, address: &str) -> Result<Result<Homeserver, DiscoveryError>, Failure> {
     let encrypted = BaseUrl::parse(address).map_err(Failure::Usage)?;
     if address.contains("://") || !leads_to_private(&encrypted).await {
@@ -52,8 +51,7 @@ fn speaks_tls(error: &DiscoveryError) -> bool {
     }
 }
 
-/// A password or token that goes out in clear can be read on its way. This computer and private networks are taken for
-/// the user's own.
+/// Refuses plain http without `--anyway`, except on this computer and in private networks.
 pub(super) async fn refuse_unencrypted(login: &Login<'_>, base: &BaseUrl) -> Result<(), Failure> {
     if base.is_https() || login.asked.anyway || leads_to_private(base).await {
         return Ok(());
@@ -69,7 +67,7 @@ async fn leads_to_private(base: &BaseUrl) -> bool {
     are_private(&reachability::resolve(&host, port).await.unwrap_or_default())
 }
 
-/// Whether an address that leads to these leaves neither this computer nor a private network.
+/// Whether all of these addresses are of this computer or of private networks.
 fn are_private(addresses: &[IpAddr]) -> bool {
     let is_private = |address: &IpAddr| matches!(Scope::of(*address), Scope::Loopback | Scope::Local);
     !addresses.is_empty() && addresses.iter().all(is_private)

@@ -1,7 +1,7 @@
-//! `pushbell login`: signs in, makes an account, sets the http pusher, and proves that a push arrives.
+//! `pushbell login`: signs in, creates an account, sets the http pusher, and verifies that a push arrives.
 //!
-//! Everything that can fail without side effects is checked first: the homeserver, whether it can reach us, whether we
-//! can listen. Then come the session, the account and the pusher; then the verification.
+//! What can fail without side effects comes first: finding the homeserver, whether it can reach us, whether we can listen.
+//! Then come the session ([`credentials`]), the account ([`save_account`]) and the pusher; then the verification.
 
 pub(super) mod account_name;
 mod address;
@@ -22,7 +22,7 @@ use std::{cell::Cell, io::Write, time::Duration};
 pub(super) use credentials::read_secret;
 
 use super::{
-    Context, Failure, arguments, output,
+    Context, Failure, arguments, block_on, output,
     person::{self, Person},
 };
 use crate::{
@@ -33,22 +33,23 @@ use crate::{
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
     ntfy::Relay,
-    page::{Asked, Conversation, Step},
+    page::{Conversation, SignInForm, Step},
     paths::Paths,
     secrets::Secrets,
     session::{SessionError, Sessions},
 };
 use credentials::Credentials;
+use existing_account::KeptWay;
 use receiver::Receiver;
 use save_account::SavedSession;
 use verify_push::PushVerification;
 
-/// Yes-or-no questions that a login asks at most. What remains is printed instead.
+/// Maximum number of yes/no questions; further ones are not asked.
 const MAX_QUESTIONS: u8 = 2;
-/// How long the homeserver may take to say whether an earlier session goes on.
+/// Time limit for checking an earlier session.
 const OLD_SESSION: Duration = Duration::from_secs(10);
 
-fn not_running(out: &mut dyn Write) -> Result<(), Failure> {
+fn say_not_running(out: &mut dyn Write) -> Result<(), Failure> {
     Ok(writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?)
 }
 
@@ -58,8 +59,8 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
     sign_in(context, asked, user, credentials, Person::at_terminal(), out)
 }
 
-/// The same for somebody at the page.
-pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
+/// The same, started from the page.
+pub(super) fn for_page(paths: Paths, asked: SignInForm, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(error.to_string()))?;
     let (is, relay) = (|way| asked.way == Some(way), asked.relay);
@@ -83,33 +84,29 @@ fn sign_in(
     person: Option<Person>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
-    let runtime = super::runtime()?;
+    let secrets = context.secrets(person.as_ref());
     let kept = existing_account::kept_way(&context.accounts()?, &user, asked);
     let login = Login { context, asked, user, kept, person, questions: Cell::new(MAX_QUESTIONS), secrets };
-    let ended = runtime.block_on(async {
+    block_on(async {
         login.run(credentials, out).await?;
         start_with_desktop::offer(&login, out).await
-    });
-    // A pending read of the terminal must not delay the exit.
-    runtime.shutdown_background();
-    ended
+    })
 }
 
-/// What the steps of a login share.
+/// Shared state of the steps of a login.
 struct Login<'a> {
     context: &'a Context,
     asked: &'a arguments::Login,
     user: UserId,
-    /// The way of the account that is there, and its relay's address: what is not chosen anew stays.
-    kept: (Way, Option<String>),
+    /// The way that stays unless another is chosen.
+    kept: KeptWay,
     person: Option<Person>,
-    /// Questions left.
+    /// Number of yes/no questions left.
     questions: Cell<u8>,
     secrets: Secrets,
 }
 
-/// What is known before the user signs in.
+/// What is found out before signing in.
 struct LoginContext {
     homeserver: Homeserver,
     /// What the homeserver calls itself; may be empty.
@@ -118,13 +115,13 @@ struct LoginContext {
     config: Config,
     /// The base address that the homeserver is to push to; `None`: it cannot.
     reached_at: Option<String>,
-    /// What it is to push to instead.
+    /// The relay that it is to push to instead.
     relay: Option<Relay>,
 }
 
 impl Login<'_> {
     async fn run(&self, credentials: Credentials, out: &mut dyn Write) -> Result<(), Failure> {
-        let existing = self.existing(out)?;
+        let existing = self.existing_session(out)?;
         let context = self.prepare(out).await?;
         if context.reached_at.is_some() {
             Receiver::check(self.context, &context.config)?;
@@ -139,13 +136,13 @@ impl Login<'_> {
         let saved = Box::pin(saving).await?;
         if context.reached_at.is_none() {
             let ended = match (&context.relay, saved.is_proven) {
-                (None, _) => self.listens(&saved, out).await,
+                (None, _) => self.complete_listening(&saved, out).await,
                 (Some(_), true) => Ok(()),
                 (Some(_), false) => Err(Failure::Reported(verify_push::NOTHING_CAME)),
             };
             let ended = saved.settle(self, ended, out).await;
             if !self.context.tell(&Request::ReloadAccounts)? && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
-                not_running(out)?;
+                say_not_running(out)?;
             }
             return ended;
         }
@@ -168,13 +165,13 @@ impl Login<'_> {
         let goes_on = receiver.close().await;
         let ended = saved.settle(self, ended, out).await;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
-            not_running(out)?;
+            say_not_running(out)?;
         }
         ended
     }
 
-    /// Ends a login to a homeserver that is not to push, or cannot.
-    async fn listens(&self, saved: &SavedSession, out: &mut dyn Write) -> Result<(), Failure> {
+    /// Completes a login to a homeserver that does not push to us.
+    async fn complete_listening(&self, saved: &SavedSession, out: &mut dyn Write) -> Result<(), Failure> {
         self.step(Step::Proof);
         if self.way() != Way::Listen
             && let Err(error) = self.prove_listening(&saved.sign_in, out).await
@@ -185,7 +182,7 @@ impl Login<'_> {
         Ok(())
     }
 
-    /// Proves that what is new comes over a connection that is held.
+    /// Proves that notifications arrive over a held connection.
     async fn prove_listening(&self, sign_in: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
         let proven = Box::pin(encryption::prove_listening(&self.context.paths, &self.secrets, sign_in)).await;
         proven.map_err(|error| Failure::Failed(format!("listening does not work: {error}")))?;
@@ -193,14 +190,14 @@ impl Login<'_> {
         Ok(())
     }
 
-    /// The way that was chosen, now or before.
+    /// The chosen way, else the kept one.
     fn way(&self) -> Way {
-        self.asked.way().unwrap_or(self.kept.0)
+        self.asked.way().unwrap_or(self.kept.way)
     }
 
-    /// Why the account keeps the way that it had.
-    fn unproven(&self) -> Failure {
-        let (before, now, user) = (self.kept.0.as_str(), self.way().as_str(), &self.user);
+    /// The failure when the account keeps its old way.
+    fn way_not_proven(&self) -> Failure {
+        let (before, now, user) = (self.kept.way.as_str(), self.way().as_str(), &self.user);
         let address = if self.way() == Way::Ntfy { " …" } else { "" };
         Failure::Failed(format!(
             "the way stays \"{before}\", since the new one is not proven: have somebody write to you while \
@@ -209,7 +206,7 @@ impl Login<'_> {
         ))
     }
 
-    /// Whether pushes are not the only way.
+    /// Whether listening is possible with these options.
     fn can_listen(&self) -> bool {
         let is_possible = cfg!(feature = "encryption") && self.asked.token_file.is_none();
         is_possible && matches!(self.way(), Way::Auto | Way::Listen)
@@ -233,7 +230,7 @@ impl Login<'_> {
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
         };
         homeserver::refuse_unencrypted(self, &base).await?;
-        let address = self.asked.ntfy.as_ref().or(self.kept.1.as_ref());
+        let address = self.asked.ntfy.as_ref().or(self.kept.relay.as_ref());
         let relay = match address.filter(|_| self.way() == Way::Ntfy) {
             Some(address) => Some(relay::choose(self, address, out).await?),
             None => None,
@@ -241,10 +238,10 @@ impl Login<'_> {
         Ok(LoginContext { homeserver, software, kind, config, reached_at, relay })
     }
 
-    /// The session that the user has here already, which is said before anything is asked.
-    fn existing(&self, out: &mut dyn Write) -> Result<Option<SignIn>, Failure> {
+    /// Tells the user about an existing session, before any question. Returns it, unless it is another computer's.
+    fn existing_session(&self, out: &mut dyn Write) -> Result<Option<SignIn>, Failure> {
         let accounts = self.context.accounts()?;
-        let Some(account) = existing_account::account_of(&accounts, &self.user) else { return Ok(None) };
+        let Some(account) = accounts.of_user(self.user.as_str()) else { return Ok(None) };
         let Some(old) = &account.sign_in else { return Ok(None) };
         let (user, name) = (&self.user, &account.name);
         if old.is_anothers(&self.secrets.installation_mark()) {
@@ -263,8 +260,8 @@ impl Login<'_> {
         Ok(Some(old.clone()))
     }
 
-    /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing, and
-    /// one that was deleted has none at the homeserver.
+    /// The device of an earlier password login, to be used again. Not one without its keys, which could decrypt nothing, and
+    /// not one that was deleted at the homeserver.
     async fn reusable_device(&self, old: &SignIn) -> Option<String> {
         let is_ours = old.method == SignInMethod::Password && !old.device_id.is_empty();
         if !is_ours || !encryption::has_store(&self.context.paths, old) {
@@ -275,15 +272,14 @@ impl Login<'_> {
         (!matches!(asked, Err(SessionError::Over(_)))).then(|| old.device_id.clone())
     }
 
-    /// So far it has come, for the page.
+    /// Shows the current step on the page.
     fn step(&self, step: Step) {
         if let Some(page) = self.person.as_ref().and_then(Person::page) {
             page.step(step);
         }
     }
 
-    /// Asks a question of yes or no; an empty answer is `default`. `None` without anybody to ask, or
-    /// after [`MAX_QUESTIONS`].
+    /// Asks a yes/no question; an empty answer is `default`. `None` without a person to ask, or after [`MAX_QUESTIONS`].
     async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
         let Some((person, left)) = self.person.as_ref().zip(self.questions.get().checked_sub(1)) else {
             return Ok(None);

@@ -1,89 +1,82 @@
-//! A push without another user: reading a room changes the unread count, which the homeserver then pushes.
+//! Causes a push without another user: reading a room changes the unread count, which the homeserver then pushes.
 
-use std::{collections::BTreeMap, io::Write};
+use std::io::Write;
 
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::{Failure, Login, LoginContext, output};
+use super::{Failure, Login, LoginContext, output, save_account::SavedSession};
 use crate::{
     homeserver::{HomeserverClient, HomeserverError},
     http_client::encode,
     push::listed::ListedPage,
 };
 
-/// Newest notifications that are looked through.
+/// Number of notifications searched.
 const LISTED: usize = 50;
 
 /// A room with something unread in it.
-pub(super) struct Unread {
+struct Unread {
     room_id: String,
     /// Its newest unread event.
     event_id: String,
     /// Its display name, harmless to print.
-    pub(super) name: String,
+    name: String,
 }
 
-/// The room with the newest unread notification, if there is one and the homeserver tells.
+/// The room with the newest unread notification.
 async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread> {
-    let (room_id, event_id) = newest_unread(client.notifications(user_id, None, LISTED).await.ok()?)?;
-    let name = room_name(client, &room_id, user_id).await;
+    let (room_id, event_id, sender) = newest_unread(client.notifications(user_id, None, LISTED).await.ok()?)?;
+    let name = room_name(client, &room_id, &sender).await;
     Some(Unread { room_id, event_id, name: output::harmless(&name) })
 }
 
-/// A room that may be marked as read, as the user says, where that makes the homeserver push.
-pub(super) async fn offered(
+/// Offers to mark a room as read, where that makes the homeserver push. Returns whether it was marked.
+pub(super) async fn offer(
     login: &Login<'_>,
     context: &LoginContext,
-    (client, user_id): (&HomeserverClient, &str),
+    saved: &SavedSession,
     out: &mut dyn Write,
-) -> Result<Option<Unread>, Failure> {
+) -> Result<bool, Failure> {
     if !context.kind.pushes_when_read() {
-        return Ok(None);
+        return Ok(false);
     }
-    let Some(room) = unread_room(client, user_id).await else { return Ok(None) };
+    let Some(room) = unread_room(&saved.client, &saved.sign_in.user_id).await else { return Ok(false) };
     let question = format!("May Pushbell mark {} as read, to see whether a push arrives?", room.name);
-    Ok((login.confirm(out, &question, false).await? == Some(true)).then_some(room))
+    if login.confirm(out, &question, false).await? != Some(true) {
+        return Ok(false);
+    }
+    let marked = mark_as_read(&saved.client, &room).await;
+    if let Err(error) = &marked {
+        writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
+    }
+    Ok(marked.is_ok())
 }
 
-/// Marks it as read up to there, for the user's own devices alone.
-pub(super) async fn mark_as_read(client: &HomeserverClient, unread: &Unread) -> Result<(), HomeserverError> {
+/// Marks the room as read up to its newest unread event, for the user's own devices alone.
+async fn mark_as_read(client: &HomeserverClient, unread: &Unread) -> Result<(), HomeserverError> {
     let (room, event) = (encode(&unread.room_id), encode(&unread.event_id));
     let path = format!("/_matrix/client/v3/rooms/{room}/receipt/m.read.private/{event}");
     client.post::<IgnoredAny>(&path, &json!({})).await.map(drop)
 }
 
-/// They come newest first. An invite cannot be read.
-fn newest_unread(page: ListedPage) -> Option<(String, String)> {
-    let mut unread = page.entries.into_iter().filter(|entry| !entry.read).map(|entry| entry.notification);
-    let newest =
-        unread.find(|event| event.event_type.as_deref() != Some("m.room.member") && event.room_id.is_some())?;
-    Some((newest.room_id?, newest.event_id?))
+/// Room, id and sender of the first unread event that is not an invite, which cannot be read. The newest event is first.
+fn newest_unread(page: ListedPage) -> Option<(String, String, String)> {
+    let unread = page.entries.into_iter().filter(|entry| !entry.read).map(|entry| entry.notification);
+    let mut messages = unread.filter(|event| event.event_type.as_deref() != Some("m.room.member"));
+    messages.find_map(|event| Some((event.room_id?, event.event_id?, event.sender?)))
 }
 
-/// The room's name or alias, else who is in it.
-async fn room_name(client: &HomeserverClient, room_id: &str, user_id: &str) -> String {
+/// The room's name or alias, else who has written in it.
+async fn room_name(client: &HomeserverClient, room_id: &str, sender: &str) -> String {
     if let Ok(Some(name)) = client.room_name(room_id).await {
         return name;
     }
-    match client.room_alias(room_id).await {
-        Ok(Some(alias)) => alias,
-        Ok(None) | Err(_) => people(client.joined_members(room_id).await.unwrap_or_default(), user_id),
+    if let Ok(Some(alias)) = client.room_alias(room_id).await {
+        return alias;
     }
-}
-
-/// What a room of these members is called, which has no name of its own.
-fn people(members: BTreeMap<String, Option<String>>, user_id: &str) -> String {
-    let others = members.into_iter().filter(|(user, _)| user != user_id);
-    let names: Vec<String> = others.map(|(user, name)| name.unwrap_or(user)).collect();
-    match names.as_slice() {
-        [] => "a room without a name".to_owned(),
-        [one] => format!("the chat with {one}"),
-        [one, two] => format!("the chat with {one} and {two}"),
-        [one, two, rest @ ..] => {
-            format!("the chat with {one}, {two} and {}", output::counted(rest.len() as u64, "other", "others"))
-        }
-    }
+    let name = client.member_name(room_id, sender).await.ok().flatten();
+    format!("the chat with {}", name.as_deref().unwrap_or(sender))
 }
 
 #[cfg(test)]
@@ -93,27 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_without_a_name_is_called_after_those_in_it() {
-        let check = |members: &[(&str, Option<&str>)], expected: &str| {
-            let members = members.iter().map(|(user, name)| ((*user).to_owned(), name.map(ToOwned::to_owned)));
-            assert_eq!(people(members.collect(), "@alice:b"), expected);
-        };
-        let (alice, bob, carol) = (("@alice:b", Some("Alice")), ("@bob:b", Some("Bob")), ("@carol:b", None));
-        check(&[], "a room without a name");
-        check(&[alice], "a room without a name");
-        check(&[alice, bob], "the chat with Bob");
-        check(&[alice, bob, carol], "the chat with Bob and @carol:b");
-        check(&[alice, bob, carol, ("@dan:b", None)], "the chat with Bob, @carol:b and 1 other");
-        check(&[alice, bob, carol, ("@dan:b", None), ("@eve:b", None)], "the chat with Bob, @carol:b and 2 others");
-    }
-
-    #[test]
     fn the_newest_unread_message_is_found() {
-        let entry = |room: &str, event: &str, kind: &str, read: bool| json!({"room_id": room, "read": read, "event": {"event_id": event, "type": kind}});
+        let entry = |room: &str, event: &str, kind: &str, read: bool| json!({"room_id": room, "read": read, "event": {"event_id": event, "type": kind, "sender": "@bob:b"}});
         let check = |list: Value, expected: Option<(&str, &str)>| {
             let page = ListedPage::read(&json!({"notifications": list}).to_string(), "@alice:b").unwrap();
             let found = newest_unread(page);
-            assert_eq!(found.as_ref().map(|(room, event)| (room.as_str(), event.as_str())), expected);
+            assert_eq!(found.as_ref().map(|(room, event, _)| (room.as_str(), event.as_str())), expected);
         };
         let invite = entry("!i", "$4", "m.room.member", false);
         let message = |room, event, read| entry(room, event, "m.room.message", read);

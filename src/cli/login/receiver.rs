@@ -14,31 +14,31 @@ use crate::{
     paths::Paths,
 };
 
-/// What receives them.
+/// The receiver of pushes.
 pub(super) enum Receiver {
     /// The running app.
     App(Box<Paths>),
-    /// An endpoint of this command's own.
+    /// A temporary endpoint of this command.
     Own(Box<TemporaryEndpoint>),
 }
 
 impl Receiver {
-    /// Checks that one can be started.
+    /// Checks that receiving is possible.
     pub(super) fn check(context: &Context, config: &Config) -> Result<(), Failure> {
-        if TemporaryEndpoint::check(&context.paths, config)? { Ok(()) } else { is_app(context) }
+        if TemporaryEndpoint::check(&context.paths, config)? { Ok(()) } else { check_app(context) }
     }
 
-    /// The running app, which is told to read its accounts, else an endpoint of our own.
+    /// Starts a temporary endpoint; if the app is running, has it reload the accounts instead.
     pub(super) async fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
         if let Some(endpoint) = TemporaryEndpoint::start(&context.paths, config).await? {
             return Ok(Self::Own(Box::new(endpoint)));
         }
-        is_app(context)?;
+        check_app(context)?;
         account::tell_running(context)?;
         Ok(Self::App(Box::new(context.paths.clone())))
     }
 
-    /// When a push first came for that account after that time; `None` if none comes so soon.
+    /// Waits for the first push for this account after `since`. Returns its time; `None` after `patience`.
     pub(super) async fn push_within(
         &self,
         patience: Duration,
@@ -56,7 +56,7 @@ impl Receiver {
         }
     }
 
-    /// Stops receiving. Returns whether the app goes on.
+    /// Stops receiving. Returns whether the app is running.
     pub(super) async fn close(self) -> bool {
         match self {
             Self::App(_) => true,
@@ -68,7 +68,7 @@ impl Receiver {
     }
 }
 
-fn is_app(context: &Context) -> Result<(), Failure> {
+fn check_app(context: &Context) -> Result<(), Failure> {
     if context.tell(&Request::Status)? {
         return Ok(());
     }

@@ -1,8 +1,8 @@
-//! The way through an ntfy server: found to work before anything is changed, and proven by a push of the homeserver.
+//! Login through an ntfy server: checks it before anything is changed, and waits for a push of the homeserver.
 
 use std::{io::Write, time::Duration};
 
-use super::{Failure, Login, existing_account, output};
+use super::{Failure, Login, output};
 use crate::{
     accounts::Account,
     cli::relay,
@@ -10,14 +10,14 @@ use crate::{
     ntfy::{CONNECTING, Relay, line::Line, probe},
 };
 
-/// The topic that the homeserver is to push to: that which the account has already at this server, else a new one.
+/// The relay: the account's topic at this server, else a new one.
 pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write) -> Result<Relay, Failure> {
     let accounts = login.context.accounts()?;
     let mark = login.secrets.installation_mark();
     let is_copy = |account: &&Account| account.sign_in.as_ref().is_some_and(|old| old.is_anothers(&mark));
-    let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
+    let account = accounts.of_user(login.user.as_str()).filter(|account| !is_copy(account));
     let before = match account {
-        // Where it is lost, a new one is as good.
+        // If the topic is lost, a new one takes its place.
         Some(account) => login.secrets.relay(account).await.ok().flatten().filter(|relay| relay.is_at(address)),
         None => None,
     };
@@ -31,7 +31,7 @@ pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write
     };
     let (relay, checked) = relay::checked(relay, login.person.as_ref(), out).await?;
     if let Err(says) = checked {
-        // A relay that is away is no reason not to renew the session of an account that has it already.
+        // An account that uses the relay already can sign in again while it is down.
         let is_kept = login.asked.ntfy.is_none();
         if !login.asked.anyway && !is_kept {
             return Err(Failure::Failed(says));
@@ -41,7 +41,7 @@ pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write
     Ok(relay)
 }
 
-/// Waits until the homeserver has pushed to the topic; whether it has. `begin` has it push, once that would be seen.
+/// Waits for a push of the homeserver on the topic. Returns whether one has arrived. `begin` is called once the topic is open.
 pub(super) async fn prove(
     relay: &Relay,
     app_id: &str,
@@ -49,7 +49,7 @@ pub(super) async fn prove(
     out: &mut dyn Write,
     begin: impl AsyncFnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
-    // What was said before proves nothing.
+    // Earlier messages prove nothing.
     let opened = relay.open(&HttpClient::connecting_within(CONNECTING)?, None).await;
     begin(out).await?;
     let (_, mut lines) = match opened {
@@ -71,7 +71,7 @@ pub(super) async fn prove(
     let seconds = patience.as_secs();
     writeln!(out, "Waiting up to {seconds} s for a push: ask somebody to write to you, or read something elsewhere …")?;
     out.flush()?;
-    // Where the stream breaks nothing is proven, as where nothing comes.
+    // A broken stream proves nothing.
     let is_proven = match tokio::time::timeout(patience, arrival).await {
         Ok(Ok(is_proven)) => is_proven,
         Ok(Err(error)) => {

@@ -1,4 +1,4 @@
-//! From a session to an account whose homeserver pushes to us; and back, when that fails half-way.
+//! Saves a new session as an account, sets its pusher, and rolls both back on failure.
 
 use std::{io::Write, pin::pin, time::Duration};
 
@@ -19,27 +19,28 @@ use crate::{
     session::{self, SessionError, Sessions},
 };
 
-/// A keyring that takes longer than this is probably waiting for the user.
+/// A keyring that takes longer is probably waiting for the user.
 const KEYRING_IS_QUIET: Duration = Duration::from_secs(2);
 
-/// A session that has become an account.
+/// A session that was saved as an account.
 pub(super) struct SavedSession {
-    /// Asks with the session's token.
+    /// Uses the session's token.
     pub(super) client: HomeserverClient,
     pub(super) account: Account,
     pub(super) sign_in: SignIn,
     session: Session,
-    /// The account as it was, if there was one.
+    /// The account before the login, if there was one.
     before: Option<Account>,
-    /// What the homeserver pushes with, and did before, if that is known.
+    /// The pushkey of the new pusher.
     pushkey: String,
+    /// The pushkey of the pusher before, if known.
     old_pushkey: Option<String>,
-    /// A push has come through its relay.
+    /// Whether a push has arrived through the relay.
     pub(super) is_proven: bool,
 }
 
-/// Keeps the session's secrets and makes or changes its account, in place of what the same user had before. `old_device`
-/// is the device of an earlier login that may be used again.
+/// Saves the session's secrets, creates or updates the account, and retires the user's previous session. `old_device`: the
+/// device of an earlier login that the session may have used again.
 pub(super) async fn save(
     login: &Login<'_>,
     context: &LoginContext,
@@ -66,7 +67,7 @@ pub(super) async fn save(
     let (accounts, pushkey) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
-            // A device that is used again is still that of the account, even if it cannot be read now.
+            // A device that was used again still belongs to the account.
             if old_device.is_none_or(|old| session.device_id.as_deref() != Some(old)) {
                 end(&client, &session, method).await;
             }
@@ -91,18 +92,18 @@ pub(super) async fn save(
     match saved.write(login, context, out).await {
         Ok(is_proven) => saved.is_proven = is_proven,
         Err(failure) => {
-            saved.take_back(login).await;
+            saved.roll_back(login).await;
             return Err(failure);
         }
     }
-    if let Some(old) = saved.replaced() {
+    if let Some(old) = saved.replaced_session() {
         retire(login, old, !saved.is_copy(old), out).await?;
     }
     Ok(saved)
 }
 
 impl SavedSession {
-    /// Whether the relay is proven.
+    /// Saves secrets and account. Returns whether a push has arrived through the relay.
     async fn write(&self, login: &Login<'_>, context: &LoginContext, out: &mut dyn Write) -> Result<bool, Failure> {
         let place = self.save(login, out).await?;
         if self.sign_in.method.owns_session() {
@@ -110,12 +111,12 @@ impl SavedSession {
         } else {
             writeln!(out, "Your access token is good.")?;
         }
-        writeln!(out, "{}", told(&place))?;
-        // Before the account is known: a program that runs sets its pusher then.
+        writeln!(out, "The access token is in {}.", output::place(&place))?;
+        // Before the account is saved, since a running program then sets its pusher.
         let how = (login.asked.recovery_key_file.as_deref(), login.person.clone());
         verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
         if login.way() == Way::Listen {
-            // What worked before is left alone unless this works.
+            // If this fails, the account keeps its old way.
             login.prove_listening(&self.sign_in, out).await?;
         }
         let is_proven = match &context.relay {
@@ -130,7 +131,7 @@ impl SavedSession {
         Ok(is_proven)
     }
 
-    /// Has the homeserver push to the relay. Where another way worked before, it stays unless this one does.
+    /// Has the homeserver push to the relay. If no push arrives, an account that had another pusher keeps that one.
     async fn prove_relay(
         &self,
         login: &Login<'_>,
@@ -142,21 +143,14 @@ impl SavedSession {
         let patience = login.asked.wait.map_or(waits, Duration::from_secs);
         let begin = async |out: &mut dyn Write| {
             pushers::set(login, &self.client, &self.account, Some(relay), relay.base()).await?;
-            if let Some(room) =
-                read_receipt::offered(login, context, (&self.client, &self.sign_in.user_id), out).await?
-            {
-                read_receipt::mark_as_read(&self.client, &room)
-                    .await
-                    .map_err(|error| Failure::Failed(error.to_string()))?;
-            }
-            Ok(())
+            read_receipt::offer(login, context, self, out).await.map(drop)
         };
         let proven = relay::prove(relay, &self.account.app_id, patience, out, begin).await;
         if matches!(proven, Ok(true)) || !self.has_old_pusher() {
             return proven;
         }
         self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
-        proven.and(Err(login.unproven()))
+        proven.and(Err(login.way_not_proven()))
     }
 
     /// Whether the account had another pusher before.
@@ -164,13 +158,13 @@ impl SavedSession {
         self.old_session().is_some() && self.replaced_pushkey().is_some()
     }
 
-    /// What the homeserver pushed with before, if that is another than now and was this computer's.
+    /// The pushkey of the replaced pusher, if this computer had set one.
     fn replaced_pushkey(&self) -> Option<&str> {
         let is_copy = self.before.as_ref()?.sign_in.as_ref().is_some_and(|old| self.is_copy(old));
         self.old_pushkey.as_deref().filter(|old| !is_copy && *old != self.pushkey)
     }
 
-    /// Where the new way is proven, the pusher of the old one ends; where it is not, the account keeps the old one.
+    /// Removes the pusher of the old way after a success; restores the old way after a failure.
     pub(super) async fn settle(
         &self,
         login: &Login<'_>,
@@ -193,52 +187,52 @@ impl SavedSession {
                 }
                 Ok(())
             }
-            (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.0 => {
-                self.keep_old_way(login, before).await?;
+            (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.way => {
+                self.restore_old_way(login, before).await?;
                 if !matches!(failure, Failure::Reported(_)) {
                     return Err(failure);
                 }
-                // The pusher is set for both ways.
-                if (login.kept.0, login.way()) == (Way::Auto, Way::Push) {
+                // Both ways use the same pusher.
+                if (login.kept.way, login.way()) == (Way::Auto, Way::Push) {
                     writeln!(out, "The way stays \"auto\" until a push has come while --push waits for one.")?;
                     return Err(failure);
                 }
-                Err(login.unproven())
+                Err(login.way_not_proven())
             }
             (ended, _) => ended,
         }
     }
 
-    /// The account goes on with the new session by the way that it had.
-    async fn keep_old_way(&self, login: &Login<'_>, before: &Account) -> Result<(), Failure> {
+    /// Saves the account with the new session and its old way.
+    async fn restore_old_way(&self, login: &Login<'_>, before: &Account) -> Result<(), Failure> {
         let (pushkey, relay) = (before.pushkey.clone(), before.relay.clone());
-        let account = Account { way: login.kept.0, pushkey, relay, ..self.account.clone() };
+        let account = Account { way: login.kept.way, pushkey, relay, ..self.account.clone() };
         AccountsFile::new(&login.context.paths.accounts).replace(&self.account.name, account)?;
-        if self.has_old_pusher() || login.kept.0 == Way::Listen {
-            // One that stays does no harm: nobody has its pushkey any more, or the running program removes it.
+        if self.has_old_pusher() || login.kept.way == Way::Listen {
+            // A failure does no harm: its pushkey is unknown now, or the running program removes it.
             self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
         }
         drop(account::tell_running(login.context));
         Ok(())
     }
 
-    /// The session that the account was signed in with before on this computer.
+    /// The account's previous session on this computer.
     fn old_session(&self) -> Option<&SignIn> {
         self.before.as_ref().and_then(|before| before.sign_in.as_ref()).filter(|old| !self.is_copy(old))
     }
 
-    /// The session that the account was signed in with before, if it is another one than now.
-    fn replaced(&self) -> Option<&SignIn> {
+    /// The account's previous session, if its device is another one.
+    fn replaced_session(&self) -> Option<&SignIn> {
         let old = self.before.as_ref().and_then(|before| before.sign_in.as_ref());
         old.filter(|old| old.device_id != self.sign_in.device_id)
     }
 
-    /// Whether the session is that of another computer, of whose files these are a copy.
+    /// Whether the session belongs to another computer whose files were copied here.
     fn is_copy(&self, old: &SignIn) -> bool {
         old.is_anothers(&self.sign_in.installation)
     }
 
-    /// Keeps the session's secrets. A keyring may take its time: it asks the user to unlock it.
+    /// Saves the session's secrets. A locked keyring waits for the user.
     async fn save(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<Place, Failure> {
         let mut saving = pin!(login.secrets.save(&self.sign_in, &self.session.tokens));
         if login.person.is_some() {
@@ -250,7 +244,7 @@ impl SavedSession {
         Ok(saving.await?)
     }
 
-    /// Sets the pusher. Pushes that come of it are later than the time that this returns.
+    /// Sets the pusher. Returns a time before that.
     pub(super) async fn set_pusher(
         &self,
         login: &Login<'_>,
@@ -263,7 +257,7 @@ impl SavedSession {
             self.undo(login).await;
             return Err(failure);
         }
-        // It may have been switched off, which the running program then knows of.
+        // The running program may know the pusher as switched off.
         drop(account::tell_running(login.context));
         writeln!(out, "The homeserver now pushes to {} for the account \"{}\".", reached_at, self.account.name)?;
         let accounts = login.context.accounts()?;
@@ -271,18 +265,16 @@ impl SavedSession {
         Ok(since)
     }
 
-    /// Leaves nothing behind of a login that has failed half-way; an account that was there before stays, and is signed
-    /// in with the new session if it was before: the old one has ended by now.
+    /// Rolls the login back; but an account that was signed in before keeps the new session, since the old one has ended.
     pub(super) async fn undo(&self, login: &Login<'_>) {
         if self.old_session().is_none() {
-            self.take_back(login).await;
+            self.roll_back(login).await;
         }
     }
 
-    /// Leaves nothing behind of the session while an old one of the account goes on. Each step as far as it is possible:
-    /// the failure that led here is what the user is told.
-    async fn take_back(&self, login: &Login<'_>) {
-        if self.old_session().is_some() && self.replaced().is_none() {
+    /// Ends and forgets the new session, and restores the account. Failures are ignored: the user is told the first one.
+    async fn roll_back(&self, login: &Login<'_>) {
+        if self.old_session().is_some() && self.replaced_session().is_none() {
             // The same device: there is no other session to go on with.
             return;
         }
@@ -301,14 +293,14 @@ impl SavedSession {
     }
 }
 
-/// Ends a session that is not wanted after all, as far as that is possible, if it is our own.
+/// Ends a session if it is our own, ignoring failures.
 async fn end(client: &HomeserverClient, session: &Session, method: SignInMethod) {
     if method.owns_session() {
         drop(session::end(client, &session.tokens).await);
     }
 }
 
-/// Forgets the session that the account had before, and ends it if it was our own. It does no harm to what is now.
+/// Ends the account's previous session if it was our own, and forgets its secrets. A failure is only reported.
 async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let ended = if is_ours && old.method.owns_session() {
         match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
@@ -330,14 +322,4 @@ async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Wr
         writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
     }
     Ok(())
-}
-
-fn told(place: &Place) -> String {
-    match place {
-        Place::Keyring(name) => format!("The access token is in the keyring ({name})."),
-        Place::File { path, reason } => {
-            let reason = output::harmless(reason);
-            format!("The access token is in {}, which only you can read ({reason}).", path.display())
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The offer at the end of a login to start Pushbell with the desktop.
 
-use std::{env, io, io::Write};
+use std::io::{self, Write};
 
 use tokio::task::spawn_blocking;
 
@@ -11,7 +11,7 @@ use crate::{
     platform::autostart::{self, Autostart},
 };
 
-/// Offers it to who is at a terminal, unless it does so already. Whatever comes of it, the login has succeeded.
+/// Offers it at a terminal, unless it is on. A failure is not one of the login.
 pub(super) async fn offer(login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     if !matches!(login.person, Some(Person::AtTerminal(_))) || !matches!(ask(autostart::status).await, Ok(false)) {
         return Ok(());
@@ -19,7 +19,7 @@ pub(super) async fn offer(login: &Login<'_>, out: &mut dyn Write) -> Result<(), 
     let command = invocation::command();
     match login.confirm(out, "Start Pushbell with the desktop?", true).await {
         Ok(Some(true)) => {
-            let turned_on = ask(|| env::current_exe().and_then(|program| autostart::turn_on(&program))).await;
+            let turned_on = ask(|| autostart::set(true)).await;
             // Updates the menu of a running program.
             drop(login.context.tell(&Request::ReloadAutostart));
             let is_on = turned_on.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tokio::time;
 
 use super::{
-    Failure, Login, LoginContext, output,
+    Failure, Login, LoginContext,
     person::{Person, show_findings},
     read_receipt,
     receiver::Receiver,
@@ -29,7 +29,7 @@ use crate::{
 pub(super) const NOTHING_CAME: u8 = 3;
 /// How long to wait for a push without a terminal.
 pub(super) const UNATTENDED: Duration = Duration::from_secs(60);
-/// How long to wait where messages come without pushes, too.
+/// How long to wait if the account can listen.
 const BEFORE_LISTENING: Duration = Duration::from_secs(10);
 /// How long to wait where the user can skip it.
 pub(super) const ATTENDED: Duration = Duration::from_secs(600);
@@ -38,7 +38,7 @@ const RECEIPT: Duration = Duration::from_secs(5);
 /// Delay before likely causes are listed when no push is known to be due.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// One end-to-end check.
+/// Verifies a login end to end.
 pub(super) struct PushVerification<'a> {
     pub(super) login: &'a Login<'a>,
     pub(super) context: &'a LoginContext,
@@ -48,7 +48,7 @@ pub(super) struct PushVerification<'a> {
     pub(super) since: Timestamp,
 }
 
-/// How waiting ended.
+/// The result of waiting.
 enum Waited {
     Came(Timestamp),
     Nothing,
@@ -80,7 +80,7 @@ impl PushVerification<'_> {
         Err(Failure::Reported(NOTHING_CAME))
     }
 
-    /// Waits for a push for a moment, and else proves that messages come over a connection that is held.
+    /// Waits a moment for a push, else proves that listening works.
     async fn push_or_listen(&self, patience: Duration, out: &mut dyn Write) -> Result<(), Failure> {
         let waited = match self.by_receipt(out).await? {
             Some(waited) => waited,
@@ -126,7 +126,7 @@ impl PushVerification<'_> {
         Ok(waited)
     }
 
-    /// Lists early what keeps pushes away, and goes on waiting.
+    /// Waits, and meanwhile shows what may keep pushes away.
     async fn attended(&self, person: &Person, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         let is_due = match self.by_receipt(out).await? {
             Some(came @ Waited::Came(_)) => return Ok(came),
@@ -172,14 +172,9 @@ impl PushVerification<'_> {
         }
     }
 
-    /// Offers to mark a room as read, where that makes the homeserver push. `None`: none was marked.
+    /// Offers to mark a room as read, and waits for the push. `None`: none was marked.
     async fn by_receipt(&self, out: &mut dyn Write) -> Result<Option<Waited>, Failure> {
-        let offered =
-            read_receipt::offered(self.login, self.context, (&self.saved.client, &self.saved.sign_in.user_id), out)
-                .await?;
-        let Some(room) = offered else { return Ok(None) };
-        if let Err(error) = read_receipt::mark_as_read(&self.saved.client, &room).await {
-            writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
+        if !read_receipt::offer(self.login, self.context, self.saved, out).await? {
             return Ok(None);
         }
         let waited = self.push_within(RECEIPT).await?;
@@ -194,7 +189,7 @@ impl PushVerification<'_> {
         Ok(came.map_or(Waited::Nothing, Waited::Came))
     }
 
-    /// What keeps pushes away: what is proven, else what is likely.
+    /// What keeps pushes away, or may.
     async fn findings(&self) -> Vec<Finding> {
         let LoginContext { reached_at, config, kind, .. } = self.context;
         let server = &config.server;

@@ -72,7 +72,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// `GET /health`, sent if the push was not answered by us.
+    /// Whether `GET /health` is answered by us: it tells a proxy that passes on only some paths.
     pub(super) async fn is_healthy(&self, address: IpAddr) -> bool {
         let path = self.url.path().strip_suffix(notify::PATH).unwrap_or_default();
         let answer = self.ask(address, Method::GET, &format!("{path}/health"), None).await;
@@ -112,7 +112,7 @@ fn broken(url: &Url, reason: String) -> TransportError {
     TransportError { host: pusher_url::authority(url), fault: TransportFault::Broken, reason }
 }
 
-/// Tells our answer from that of another program.
+/// Whether the answer is ours.
 fn recognise(pushkey: &str, body: &[u8]) -> Outcome {
     if serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer == json!({ "rejected": [pushkey] })) {
         Outcome::Ours
