@@ -1,13 +1,13 @@
-//! ntfy as a relay of pushes: where it is, what it sends, and whether it works.
+//! ntfy as a relay of pushes.
 //!
-//! The homeserver pushes to the relay, and the relay hands on over a connection that we hold. Whoever knows the topic may
-//! write to it, so what comes is a hint that something is new, and nothing of it is shown.
+//! The homeserver pushes to the relay, which forwards over a connection that we hold. Anybody who knows the topic can write
+//! to it, so a message is only a hint that something is new, and nothing of it is shown.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | `line` | what a line of the relay's says (pure) |
-//! | `progress` | how far it was read, and for how long it may say nothing (pure) |
-//! | `probe` | whether a relay can be used, and what is wrong with it |
+//! | `line` | a line of the relay's stream (pure) |
+//! | `progress` | how far a relay was read (pure) |
+//! | `probe` | checks whether a server can be used as a relay |
 
 pub(crate) mod line;
 pub(crate) mod probe;
@@ -19,42 +19,42 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use tokio::time::{Duration, timeout};
-use url::Url;
 
 use crate::{
+    homeserver::BaseUrl,
     http_client::{HttpClient, Lines, Request, TransportError},
     push::notify::{self, Device},
 };
 
-/// What topics begin with: that of every `UnifiedPush` app, for which servers have rules of their own.
+/// Prefix of topics, as for every `UnifiedPush` app: servers have rules of their own for it.
 const PREFIX: &str = "up";
-/// Letters and digits after it. Subscribers are billed for a topic of exactly this length where the server does so.
+/// Number of letters and digits after it. Servers that bill subscribers do so for topics of exactly this length.
 const TOPIC_CHARS: usize = 12;
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The end of a pushkey.
+/// Query of a pushkey.
 const QUERY: &str = "?up=1";
-/// How long a relay may take until its first line. A proxy that holds answers back sends nothing at all.
+/// Time limit of the first line. A proxy that buffers answers sends nothing at all.
 const OPENING: Duration = Duration::from_secs(10);
-/// How long connecting to it may take: else one that is away would seem to be held back.
+/// Connect timeout, by which an unreachable relay is told from a buffering proxy.
 pub(crate) const CONNECTING: Duration = Duration::from_secs(5);
-/// Most bytes of a line.
+/// Maximum bytes of a line.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
-/// Most bytes of an answer that has all at once.
+/// Maximum bytes of the answer to a poll.
 const MAX_POLL_BYTES: usize = 8 * 1024 * 1024;
 
 /// A topic of an ntfy server.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Relay {
-    /// Without a slash at its end.
+    /// The server's URL, without a trailing slash.
     base: String,
     key: RelayKey,
 }
 
-/// What is secret of it.
+/// The secret part of a relay.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RelayKey {
     topic: String,
-    /// The access token for reading the topic, where the server asks for one.
+    /// The access token for reading the topic, if the server requires one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -65,27 +65,27 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// Why a relay gives nothing.
+/// Why a relay cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// Not even the beginning of an answer came.
+    /// There was no beginning of an answer in time.
     #[error("a proxy before it holds its answers back")]
     HeldBack,
-    /// It asks for a sign-in, or says that this topic is not for us.
+    /// Access to the topic is denied.
     #[error("it does not let Pushbell read the topic: {0}")]
     Denied(StatusCode),
-    /// It asks to be left alone for a while.
+    /// Too many requests; with the requested delay.
     #[error("it has had too many requests")]
     TooMany(Option<Duration>),
-    /// It answers something else.
+    /// Any other status.
     #[error("it answers {0}, which is not what ntfy answers")]
     Unexpected(StatusCode),
 }
 
 impl Relay {
-    /// A fresh topic of the server at this address, which is read with this access token.
+    /// A new random topic at this server, to be read with this access token.
     ///
     /// # Errors
     /// Says what is wrong with the address.
@@ -95,7 +95,7 @@ impl Relay {
         while topic.len() < PREFIX.len() + TOPIC_CHARS {
             let mut bytes = [0; TOPIC_CHARS];
             getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-            // Each letter is as likely as any other.
+            // Uniform: bytes beyond a multiple of the number of letters are dropped.
             let fair = bytes.into_iter().map(usize::from).filter(|byte| *byte < 4 * LETTERS.len());
             let room = PREFIX.len() + TOPIC_CHARS - topic.len();
             topic.extend(fair.take(room).map(|byte| char::from(LETTERS[byte % LETTERS.len()])));
@@ -103,53 +103,53 @@ impl Relay {
         Ok(Self { base, key: RelayKey { topic, token } })
     }
 
-    /// The topic of the server at this address that was kept.
+    /// The relay with this stored key.
     pub(crate) fn of(base: &str, key: RelayKey) -> Self {
         Self { base: base.to_owned(), key }
     }
 
-    /// The same, read with another access token.
+    /// The same with another access token.
     pub(crate) fn with_token(mut self, token: String) -> Self {
         self.key.token = Some(token);
         self
     }
 
-    /// Whether it is read with an access token.
+    /// Whether it has an access token.
     pub(crate) fn has_token(&self) -> bool {
         self.key.token.is_some()
     }
 
-    /// What is secret of it.
+    /// The secret part.
     pub(crate) fn key(&self) -> &RelayKey {
         &self.key
     }
 
-    /// Whether this address is its server's.
+    /// Whether this is the server's address, in any form.
     pub(crate) fn is_at(&self, address: &str) -> bool {
         base(address).is_ok_and(|base| base == self.base)
     }
 
-    /// Whether a server's address is as it is kept.
+    /// Whether this is a server's address in canonical form.
     pub(crate) fn is_base(address: &str) -> bool {
         base(address).is_ok_and(|base| base == address)
     }
 
-    /// The server's address.
+    /// The server's URL, without a trailing slash.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// What pushers of this topic have as their pushkey.
+    /// The pushkey of pushers of this topic.
     pub(crate) fn pushkey(&self) -> String {
         format!("{}/{}{QUERY}", self.base, self.key.topic)
     }
 
-    /// What homeservers push to.
+    /// The URL that homeservers push to.
     pub(crate) fn gateway(&self) -> String {
         format!("{}{}", self.base, notify::PATH)
     }
 
-    /// Whether one of the devices of a push is the one with this topic.
+    /// Whether one of the devices has this app id and the pushkey of this topic.
     pub(crate) fn is_meant(&self, app_id: &str, devices: &[Device]) -> bool {
         let pushkey = self.pushkey();
         devices
@@ -157,17 +157,17 @@ impl Relay {
             .any(|device| device.app_id == app_id && bool::from(device.pushkey.as_bytes().ct_eq(pushkey.as_bytes())))
     }
 
-    /// The topic's own address.
+    /// The topic's URL.
     fn url(&self) -> String {
         format!("{}/{}", self.base, self.key.topic)
     }
 
-    /// A request to read there.
+    /// A request for reading the topic.
     fn reading<'a>(&'a self, url: &'a str) -> Request<'a> {
         Request { token: self.key.token.as_deref(), ..Request::new(Method::GET, url) }
     }
 
-    /// What was said since then, and then whatever is said, line by line. The first line is there already.
+    /// Opens the stream of lines since this time, followed by new lines as they arrive. Also returns the first line.
     pub(crate) async fn open(&self, http: &HttpClient, since: Option<&str>) -> Result<(Vec<u8>, Lines), RelayError> {
         let query = since.map_or_else(String::new, |since| format!("?since={since}"));
         let url = format!("{}/json{query}", self.url());
@@ -183,7 +183,7 @@ impl Relay {
         timeout(OPENING, opening).await.unwrap_or(Err(RelayError::HeldBack))
     }
 
-    /// What was said since then, all at once: for where answers without an end do not get through.
+    /// Polls the lines since this time: for use behind proxies that buffer streams.
     pub(crate) async fn poll(&self, http: &HttpClient, since: &str) -> Result<Vec<Vec<u8>>, RelayError> {
         let url = format!("{}/json?poll=1&since={since}", self.url());
         let request = Request { max_answer_bytes: MAX_POLL_BYTES, ..self.reading(&url) };
@@ -202,22 +202,11 @@ fn refuse(status: StatusCode, retry_after: Option<Duration>) -> Result<(), Relay
     }
 }
 
-/// An address as pushkeys begin with it.
+/// The canonical form of a server's address, with which pushkeys begin.
 fn base(address: &str) -> Result<String, String> {
-    let address = address.trim();
-    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
-    let url = Url::parse(&with_scheme).map_err(|error| format!("this is no address: {error}"))?;
-    let is_plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
-    if !is_plain {
-        return Err("the address of an ntfy server is a name alone, as in https://ntfy.example.org".to_owned());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    let wrong = || "the address of an ntfy server is a name alone, as in https://ntfy.example.org".to_owned();
+    let base = BaseUrl::parse(address).ok().filter(BaseUrl::has_no_path).ok_or_else(wrong)?;
+    Ok(base.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -238,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn only_names_are_addresses() {
+    fn an_address_has_no_path_or_query() {
         for address in ["", "ftp://a", "https://a/b", "https://a?b", "https://u:p@a", "http://"] {
             Relay::new(address, None).unwrap_err();
         }
     }
 
     #[test]
-    fn a_push_is_meant_by_app_and_topic_alone() {
+    fn a_push_is_meant_for_its_app_and_topic_only() {
         let relay = Relay::new("http://127.0.0.1:2586", None).unwrap();
         let device = |app_id: &str, pushkey: String| {
             let body = serde_json::json!({"notification": {"devices": [{"app_id": app_id, "pushkey": pushkey}]}});

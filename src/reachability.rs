@@ -1,5 +1,5 @@
-//! How a homeserver reaches us: where it is, which address it is told, and what has to happen where it cannot be reached.
-//! [`observe`] looks, the rest is pure.
+//! How a homeserver reaches us: where it is, which URL it is told, and what is needed if it cannot reach us. All of it
+//! is pure except [`observe`] and [`resolve`].
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
@@ -15,48 +15,48 @@ use crate::{
     platform::host,
 };
 
-/// How long a name server may take.
+/// Time limit of name resolution.
 const RESOLVE: Duration = Duration::from_secs(2);
 
-/// What is seen of a homeserver from here.
+/// A homeserver's place, as seen from this computer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// Where it is.
     pub location: Location,
-    /// The address that this computer speaks to it from, where both have IPv4.
+    /// This computer's source address towards it, if both have IPv4.
     pub source: Option<Ipv4Addr>,
 }
 
 impl Observation {
-    /// Of a homeserver of which nothing is known.
+    /// For an unknown homeserver.
     pub(crate) const NONE: Self = Self { location: Location::Unknown, source: None };
 }
 
 /// Where a homeserver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Location {
-    /// Its name leads nowhere now, or it has none.
+    /// Its name cannot be resolved, or is unknown.
     Unknown,
     /// On this computer.
     Here,
-    /// In a network or VPN of ours, in which we have this address.
+    /// In a network or VPN of this computer, which has this address there.
     SameNetwork(Ipv4Addr),
     /// Somewhere else.
     Elsewhere,
 }
 
-/// What has to happen so that the homeserver reaches us.
+/// How the homeserver can reach us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Nothing: it reaches us at this base address.
+    /// At this base URL.
     Open(String),
-    /// Listening on this address too would do.
+    /// If we also listen on this address.
     Listen(SocketAddr),
-    /// Something has to stand before us: a tunnel, a VPN or a proxy.
+    /// Only through a tunnel, a VPN or a proxy.
     Closed,
 }
 
-/// Looks where the homeserver is. Asks the name server; nothing else is sent.
+/// Finds out where the homeserver is. Sends nothing but name resolution.
 pub(crate) async fn observe(homeserver: &BaseUrl) -> Observation {
     let (host, port) = homeserver.host_and_port();
     let theirs = resolve(&host, port).await.unwrap_or_default();
@@ -64,7 +64,10 @@ pub(crate) async fn observe(homeserver: &BaseUrl) -> Observation {
     Observation { location: location(&theirs, &host::addresses(), source), source }
 }
 
-/// The addresses of a host, each once; else why there are none.
+/// The distinct addresses of a host.
+///
+/// # Errors
+/// Says why there are none.
 pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
     match timeout(RESOLVE, lookup_host((host, port))).await {
         Err(_) => Err("no name server answers".to_owned()),
@@ -78,7 +81,7 @@ pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String
     }
 }
 
-/// Those of the addresses that are this computer's.
+/// Those of the addresses that belong to this computer.
 pub(crate) fn ours_among(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let ours = host::addresses();
     addresses.iter().copied().filter(|address| is_own(*address, &ours)).collect()
@@ -88,7 +91,7 @@ fn is_own(address: IpAddr, ours: &[(IpAddr, u8)]) -> bool {
     address.is_loopback() || ours.iter().any(|(own, _)| *own == address)
 }
 
-/// The address that this computer would speak from. Nothing is sent.
+/// The source address for connections to this address. Sends nothing.
 fn source_to(address: SocketAddr) -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect(address).ok()?;
@@ -98,8 +101,8 @@ fn source_to(address: SocketAddr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Compares the homeserver's addresses with ours, which come with the length of their network's prefix: one that is ours
-/// is enough. `source` is the address that this computer speaks to it from.
+/// Compares the homeserver's addresses with ours, given with the length of their network prefix. `source` is this computer's
+/// source address towards it.
 fn location(theirs: &[IpAddr], ours: &[(IpAddr, u8)], source: Option<Ipv4Addr>) -> Location {
     if theirs.is_empty() {
         return Location::Unknown;
@@ -107,13 +110,13 @@ fn location(theirs: &[IpAddr], ours: &[(IpAddr, u8)], source: Option<Ipv4Addr>) 
     if theirs.iter().any(|ip| is_own(*ip, ours)) {
         return Location::Here;
     }
-    // An IPv6 address in a pusher URL is accepted and then never delivered to by Synapse: those do not help.
+    // Only IPv4: Synapse accepts pusher URLs with IPv6 addresses and never delivers to them.
     let Some(source) = source else { return Location::Elsewhere };
     let prefix = ours.iter().find(|(own, _)| *own == source).map(|(_, prefix)| *prefix);
     let near = theirs.iter().any(|ip| match ip {
         IpAddr::V4(ip) => {
             let same_subnet = prefix.is_some_and(|prefix| same_network(*ip, source, prefix));
-            // VPNs like Tailscale and WireGuard give a computer an address in a network of its own alone.
+            // In VPNs such as Tailscale and WireGuard, a computer's network has a single address.
             let through_vpn =
                 is_shared(*ip) && is_shared(source) || prefix == Some(32) && is_private(*ip) && is_private(source);
             (is_private(*ip) || is_shared(*ip)) && (same_subnet || through_vpn)
@@ -132,7 +135,7 @@ fn is_private(ip: Ipv4Addr) -> bool {
     ip.is_private() || ip.is_link_local()
 }
 
-/// How a homeserver of this kind reaches us from there.
+/// How a homeserver of this kind and location reaches us.
 #[must_use]
 pub(crate) fn route(server: &config::Server, location: Location, kind: &HomeserverKind) -> Route {
     if let Some(url) = &server.public_url {
@@ -166,7 +169,7 @@ pub(crate) fn route(server: &config::Server, location: Location, kind: &Homeserv
             (None, Some(port)) => open(own, port),
             (None, None) => Route::Listen((own, port).into()),
         },
-        // Who listens on a public address means to be reached there.
+        // A public listening address is meant to be reached.
         Location::Elsewhere | Location::Unknown => match heard(&|ip| Scope::of(ip.into()) == Scope::Public) {
             Some((ip, port)) => open(ip, port),
             None => Route::Closed,
@@ -174,17 +177,17 @@ pub(crate) fn route(server: &config::Server, location: Location, kind: &Homeserv
     }
 }
 
-/// Where a homeserver in a container on this computer reaches us, given the address of the bridge; `None` where nothing
-/// is listened on.
+/// Where a homeserver in a container on this computer reaches us, given the address of the bridge; `None` if we do not
+/// listen.
 #[must_use]
 pub(crate) fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr> {
     let heard = server.listen.iter().find(|address| takes(**address, (bridge, address.port()).into()));
     Some((bridge, heard.or(server.listen.first())?.port()).into())
 }
 
-/// The base address to tell a homeserver that is not known to reach us: where we listen, which a tunnel or a router may
-/// lead to. In place of `0.0.0.0` that is `source`, our address towards the homeserver. `None`: nobody pushes there, and
-/// only `server.public_url` can say where.
+/// The base URL for a homeserver that is not known to reach us: a listening address, to which a tunnel or a router may
+/// lead. `0.0.0.0` is replaced by `source`, our address towards the homeserver. `None` if there is no usable address, so
+/// that `server.public_url` is needed.
 #[must_use]
 pub(crate) fn unproven_base_url(server: &config::Server, source: Option<Ipv4Addr>) -> Option<String> {
     let told = server.listen.iter().find_map(|address| match address.ip() {
@@ -195,7 +198,7 @@ pub(crate) fn unproven_base_url(server: &config::Server, source: Option<Ipv4Addr
     Some(format!("{}://{told}", server.scheme()))
 }
 
-/// The base address that a homeserver is told: one that it reaches, else the likeliest.
+/// The base URL that a homeserver is told: one that it reaches, else the likeliest.
 #[must_use]
 pub(crate) fn base_url(server: &config::Server, seen: Observation, kind: &HomeserverKind) -> Option<String> {
     match route(server, seen.location, kind) {
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_homeserver_is_found_here_near_or_far() {
+    fn the_location_follows_from_the_addresses() {
         fn check(theirs: &str, source: &str, expected: Location) {
             let ours = OURS.map(|(ip, prefix)| (ip.parse().unwrap(), prefix));
             let theirs: Vec<IpAddr> = theirs.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_homeserver_is_told_an_address_that_stands_for_all() {
+    fn no_homeserver_is_told_an_unspecified_address() {
         fn check(listen: &str, source: Option<&str>, expected: Option<&str>) {
             let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
             let source = source.map(|source| source.parse().unwrap());
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_reaches_us_by_its_bridge() {
+    fn a_container_reaches_us_at_its_bridge() {
         fn check(listen: &str, expected: Option<&str>) {
             let addresses: Vec<SocketAddr> =
                 listen.split_whitespace().map(|address| address.parse().unwrap()).collect();
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_us_is_open_or_what_opens_it_is_told() {
+    fn the_route_follows_from_location_and_listening_addresses() {
         fn check(listen: &str, location: Location, loopback: bool, expected: &Route) {
             let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
             let kind = if loopback { HomeserverKind::Synapse } else { HomeserverKind::Tuwunel };

@@ -1,25 +1,24 @@
-//! How to register an account's pusher with a homeserver, in words to read and a request to paste.
+//! Instructions for registering an account's pusher with a homeserver by hand.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use crate::{
     accounts::Account,
     address::Scope,
-    app_info,
+    homeserver::{HttpPusher, pushers},
     invocation::shell_word,
     ntfy::Relay,
-    push::{notify, text},
+    push::text,
+    session,
 };
 
-/// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
-/// never for a log. `public_url` is the base address that homeservers are told; `relay`: what its pushes come through
-/// instead.
+/// The values and the request that register this account's pusher. Contains the pushkey, so it must not be logged.
+/// `public_url` is the base URL for homeservers, unless the account has a relay.
 #[must_use]
 pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &str) -> String {
-    let public_url = relay.map_or(public_url, Relay::base);
-    let pushkey = relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey);
-    let url = pusher_url(public_url);
+    let pusher = pusher(account, relay, public_url);
+    let HttpPusher { url, app_id, pushkey, .. } = &pusher;
     let mut text = format!(
         "URL      {url}\n\
          app_id   {app_id}\n\
@@ -29,8 +28,7 @@ pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &st
          then run:\n\
          \n\
          {request}\n",
-        app_id = account.app_id,
-        request = request(&pusher(account, relay, &url)),
+        request = request(&pusher.to_request()),
     );
     if relay.is_none()
         && let Some(hint) = hint(public_url)
@@ -42,32 +40,16 @@ pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &st
     text
 }
 
-/// The URL of the pusher.
-fn pusher_url(public_url: &str) -> String {
-    format!("{public_url}{}", notify::PATH)
-}
-
-/// How to remove the pusher of a relay, which nobody else ends: it takes pushes whether somebody reads them or not.
+/// The request that removes the pusher of a relay, which accepts pushes whether they are read or not.
 #[must_use]
 pub(crate) fn removal(account: &Account, relay: &Relay) -> String {
-    request(&json!({ "kind": null, "app_id": account.app_id, "pushkey": relay.pushkey() }))
+    request(&pushers::removal(&account.app_id, &relay.pushkey()))
 }
 
-fn pusher(account: &Account, relay: Option<&Relay>, url: &str) -> Value {
-    let mut data = json!({ "url": url });
-    if relay.is_some() {
-        data["format"] = "event_id_only".into();
-    }
-    json!({
-        "kind": "http",
-        "app_id": account.app_id,
-        "pushkey": relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey),
-        "app_display_name": app_info::APP_NAME,
-        "device_display_name": &*account.name,
-        "lang": "en",
-        "data": data,
-        "append": true,
-    })
+/// The pusher, named after the account, since the request may be run on another computer.
+fn pusher(account: &Account, relay: Option<&Relay>, public_url: &str) -> HttpPusher {
+    let pusher = session::pusher(account, relay, public_url, "en", String::new());
+    HttpPusher { device_display_name: account.name.to_string(), ..pusher }
 }
 
 /// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
@@ -80,7 +62,7 @@ fn request(pusher: &Value) -> String {
     )
 }
 
-/// What the user must know about an address that not every homeserver can reach.
+/// A hint about a URL that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
     let url = Url::parse(public_url).ok()?;
     match Scope::of_host(url.host_str()?)? {
@@ -102,15 +84,17 @@ fn hint(public_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::accounts::tests::account;
+    use crate::{accounts::tests::account, app_info};
 
     #[cfg(unix)]
     #[test]
-    fn a_shell_hands_the_pusher_to_curl_unharmed() {
+    fn a_shell_passes_the_pusher_to_curl_unchanged() {
         let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
-        let words = request(&pusher(&account, None, "https://push.example.org/_matrix/push/v1/notify"))
-            .replace("curl", "printf '%s\\n'");
+        let words =
+            request(&pusher(&account, None, "https://push.example.org").to_request()).replace("curl", "printf '%s\\n'");
         let printed = std::process::Command::new("sh")
             .args(["-c", &words])
             .env("HOMESERVER", "https://hs.example.org")
@@ -131,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_not_everybody_can_reach_comes_with_a_hint() {
+    fn a_url_that_not_everybody_can_reach_comes_with_a_hint() {
         let check = |url: &str, word: &str| assert!(hint(url).unwrap().contains(word), "{url}");
         check("http://127.0.0.1:7874", "this very computer");
         check("http://[::1]:7874", "this very computer");
@@ -147,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_has_all_three_values_on_lines_of_their_own() {
+    fn the_description_has_the_three_values_on_separate_lines() {
         let text = describe(&account("home", "app", "key"), None, "https://push.example.org");
         assert!(
             text.starts_with("URL      https://push.example.org/_matrix/push/v1/notify\napp_id   app\npushkey  key\n")

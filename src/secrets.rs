@@ -1,10 +1,9 @@
-//! Where access tokens and topics of relays are kept: the system's keyring, else a file that only the person can read.
+//! Stores access tokens and relay topics in the system's keyring, else in a private file.
 //!
-//! The keyring is opened when a token is wanted and let go afterwards. It may ask its person to unlock it, so it has a
-//! deadline; what it does not take in time goes to the file. What is in the file is looked for there first: then the
-//! keyring need not be opened at all.
+//! The keyring may ask the user to unlock it, so it has a deadline; a secret that it does not accept in time is stored in
+//! the file. The file is read first: then the keyring is opened only if needed.
 //!
-//! The program and its commands are processes of their own that change the same secrets: one at a time has its turn.
+//! The program and its commands are separate processes that change the same secrets: a lock admits one at a time.
 
 use std::{
     collections::BTreeMap,
@@ -34,11 +33,11 @@ use crate::{
     platform::{files, keyring},
 };
 
-/// How long the keyring may take where nobody is there to unlock it.
+/// Deadline of the keyring if nobody is present to unlock it.
 const UNATTENDED: Duration = Duration::from_secs(5);
-/// How long it may take where somebody is.
+/// Deadline of the keyring if somebody is.
 const ATTENDED: Duration = Duration::from_secs(60);
-/// How long to wait for a turn: longer than a program that nobody watches takes to renew a token.
+/// How long to wait for a turn: longer than the running program takes to refresh a token.
 const TURN: Duration = Duration::from_secs(60);
 
 const TOKEN: &str = "the access token";
@@ -51,12 +50,11 @@ pub struct Secrets {
     file: PathBuf,
     patience: Duration,
     turn_within: Duration,
-    /// One of this process at a time waits for the other processes.
+    /// Only one task of this process at a time waits for other processes.
     waiting: Arc<Mutex<()>>,
 }
 
-/// The right to change secrets, which nobody else on this computer has until this is dropped: not another task, and not
-/// another process.
+/// The right to change secrets: no other task or process has it until this is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
     secrets: &'a Secrets,
@@ -69,16 +67,16 @@ struct Lock {
     _waiting: OwnedMutexGuard<()>,
 }
 
-/// Where a secret was put.
+/// Where a secret was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In the system's keyring, which is called so.
+    /// In the system's keyring with this name.
     Keyring(&'static str),
-    /// In this file, and why not in a keyring.
+    /// In a file.
     File {
         /// The file.
         path: PathBuf,
-        /// Why there.
+        /// Why not in the keyring.
         reason: String,
     },
 }
@@ -86,46 +84,46 @@ pub enum Place {
 /// The key of an account's encryption store.
 pub type StoreKey = [u8; 32];
 
-/// Why a secret could not be read or kept. Never holds one.
+/// Why a secret could not be read or stored. Never contains one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
-    /// The file says no.
+    /// The file cannot be used.
     #[error("{} cannot be {attempt}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// "read", "locked" or "written".
         attempt: &'static str,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// The keyring says no.
+    /// The keyring cannot be used.
     #[error("the keyring ({name}) does not give {secret}: {reason}")]
     Keyring {
-        /// What it is called.
+        /// Its name.
         name: &'static str,
-        /// What it was asked for.
+        /// The kind of the secret.
         secret: &'static str,
-        /// What it said.
+        /// Its error.
         reason: String,
     },
 }
 
 impl Secrets {
-    /// The secrets of this person, for a program that nobody watches.
+    /// The user's secrets, for the running program.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let file = paths.data.join("secrets.json");
         Self { file, patience: UNATTENDED, turn_within: TURN, waiting: Arc::default() }
     }
 
-    /// The same for a command: at a terminal the person has time to unlock the keyring.
+    /// The same for a command: at a terminal the user has time to unlock the keyring.
     #[must_use]
     pub fn of_a_command(paths: &Paths, has_terminal: bool) -> Self {
         Self { patience: if has_terminal { ATTENDED } else { UNATTENDED }, ..Self::new(paths) }
     }
 
-    /// The mark of this installation, for the sessions and pushers that it makes; empty where there can be none.
+    /// The mark of this installation, for its sessions and pushers; empty if it cannot be read or made.
     pub(crate) fn installation_mark(&self) -> String {
         let file = self.file.with_file_name("installation-id");
         let mark = installation::mark(&file).inspect_err(|error| tracing::warn!("{}: {error}", file.display()));
@@ -135,15 +133,15 @@ impl Secrets {
     /// The tokens of that session; `None` if there are none.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When they cannot be read.
     pub async fn load(&self, sign_in: &SignIn) -> Result<Option<Tokens>, SecretsError> {
         self.get(&key(sign_in), TOKEN).await
     }
 
-    /// What the account's pushes come through, if that is not our endpoint.
+    /// The account's relay, if it has one.
     ///
     /// # Errors
-    /// When its topic cannot be told, or is gone.
+    /// When its topic cannot be read, or is gone.
     pub(crate) async fn relay(&self, account: &Account) -> Result<Option<Relay>, SecretsError> {
         let Some(base) = account.relay_address() else { return Ok(None) };
         let gone = || refused(TOPIC, format!("it is not there, and not in {} either", self.file.display()));
@@ -151,27 +149,27 @@ impl Secrets {
         Ok(Some(Relay::of(base, key)))
     }
 
-    /// The pushkey that the account's homeserver pushes with.
+    /// The pushkey of the account's pusher: that of its relay, if it has one.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When the relay's topic cannot be read, or is gone.
     pub(crate) async fn pushkey(&self, account: &Account) -> Result<String, SecretsError> {
         Ok(self.relay(account).await?.map_or_else(|| account.pushkey.clone(), |relay| relay.pushkey()))
     }
 
-    /// Keeps what is secret of the account's relay, in place of any before. On disk when this returns.
+    /// Stores the secret of the account's relay, replacing any other. On disk when this returns.
     ///
     /// # Errors
-    /// When neither the keyring nor the file takes it.
+    /// When neither the keyring nor the file accepts it.
     pub(crate) async fn save_relay(&self, account: &str, relay: &Relay) -> Result<Place, SecretsError> {
         let label = format!("{} ntfy topic of {account}", app_info::APP_NAME);
         self.turn().await?.put(&relay_key(account), &label, relay.key()).await
     }
 
-    /// Forgets what is secret of the account's relay.
+    /// Deletes the secret of the account's relay.
     ///
     /// # Errors
-    /// When it may still be there.
+    /// When it may still exist.
     pub(crate) async fn forget_relay(&self, account: &str) -> Result<(), SecretsError> {
         self.turn().await?.remove(&relay_key(account), TOPIC).await
     }
@@ -189,26 +187,26 @@ impl Secrets {
         }
     }
 
-    /// Keeps the tokens of that session, in place of any before, when it is our turn. On disk when this returns.
+    /// Waits for a turn and stores the tokens of that session, replacing any others. On disk when this returns.
     ///
     /// # Errors
-    /// When neither the keyring nor the file takes them.
+    /// When neither the keyring nor the file accepts them.
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
         self.turn().await?.save(sign_in, tokens).await
     }
 
-    /// Forgets the tokens of that session, wherever they are, when it is our turn.
+    /// Waits for a turn and deletes the tokens of that session.
     ///
     /// # Errors
-    /// When they are still there.
+    /// When they may still exist.
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        self.turn().await?.forget(sign_in).await
+        self.turn().await?.remove(&key(sign_in), TOKEN).await
     }
 
-    /// The key of the session's encryption store: that of this file, else of the keyring; `None` if there is none.
+    /// The key of the session's encryption store, from this file or else the keyring; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When it cannot be read.
     pub async fn load_store_key(&self, sign_in: &SignIn, file: &Path) -> Result<Option<StoreKey>, SecretsError> {
         let damaged = |what| io::Error::other(format!("{what} is no key"));
         match fs::read(file) {
@@ -227,13 +225,13 @@ impl Secrets {
         secret.map_err(|reason| refused(STORE_KEY, reason))
     }
 
-    /// Keeps the key of the session's encryption store: in the keyring, else in this file. On disk when this returns.
+    /// Stores the key of the session's encryption store in the keyring, else in this file. On disk when this returns.
     ///
     /// # Errors
-    /// When neither takes it.
+    /// When neither accepts it.
     pub async fn save_store_key(&self, sign_in: &SignIn, file: &Path, key: &StoreKey) -> Result<Place, SecretsError> {
         let label = format!("{} encryption of {}", app_info::APP_NAME, sign_in.user_id);
-        // Text, which every keyring takes.
+        // As text, which every keyring accepts.
         let secret = BASE64.encode(key);
         let saved = self.in_time(keyring::set(app_info::APP_ID, &store_key(sign_in), &label, secret.as_bytes())).await;
         let Err(reason) = saved else { return Ok(Place::Keyring(keyring::NAME)) };
@@ -241,19 +239,19 @@ impl Secrets {
         Ok(Place::File { path: file.to_owned(), reason })
     }
 
-    /// Forgets the key of the session's encryption store in the keyring. The file goes with the store.
+    /// Deletes the key of the session's encryption store from the keyring; a file is deleted with the store.
     ///
     /// # Errors
-    /// When it may still be there.
+    /// When it may still exist.
     pub async fn forget_store_key(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
         let forgotten = self.in_time(keyring::delete(app_info::APP_ID, &store_key(sign_in))).await;
         forgotten.map_err(|reason| refused(STORE_KEY, reason))
     }
 
-    /// Waits for our turn to change secrets. What was loaded before it may have changed meanwhile.
+    /// Waits for a turn to change secrets. Secrets that were loaded before may have changed.
     ///
     /// # Errors
-    /// When it does not come, or the file cannot be locked.
+    /// When there is none in time, or the file cannot be locked.
     pub async fn turn(&self) -> Result<Turn<'_>, SecretsError> {
         let late = |_| {
             let words = format!("another Pushbell has been changing it for {} s", self.turn_within.as_secs());
@@ -278,7 +276,7 @@ impl Secrets {
         self.read_unless_damaged()?.ok_or_else(|| self.damaged())
     }
 
-    /// `None`: it is damaged.
+    /// The file's content; `None` if it is damaged.
     fn read_unless_damaged(&self) -> Result<Option<BTreeMap<String, Value>>, SecretsError> {
         match fs::read(&self.file) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
@@ -287,7 +285,7 @@ impl Secrets {
         }
     }
 
-    /// Other tasks first, then other processes: not more than one thread of ours ever waits for these.
+    /// Waits for other tasks first, then for other processes, so that at most one thread waits for these.
     async fn lock(&self) -> io::Result<Lock> {
         let waiting = Arc::clone(&self.waiting).lock_owned().await;
         if let Some(directory) = self.file.parent() {
@@ -300,7 +298,7 @@ impl Secrets {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let (locked, lock) = oneshot::channel();
-        // Not one of the runtime's threads, which it waits for at its end: nothing can stop this one.
+        // Not one of the runtime's threads: it would wait for them at its end, and this one cannot be stopped.
         thread::Builder::new().name("secrets".to_owned()).spawn(move || {
             let taken = file.lock().map(|()| Lock { _file: file, _waiting: waiting });
             drop(locked.send(taken));
@@ -310,21 +308,13 @@ impl Secrets {
 }
 
 impl Turn<'_> {
-    /// Keeps the tokens of that session, in place of any before. On disk when this returns.
+    /// Stores the tokens of that session, replacing any others. On disk when this returns.
     ///
     /// # Errors
-    /// When neither the keyring nor the file takes them.
+    /// When neither the keyring nor the file accepts them.
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
         let label = format!("{} session of {}", app_info::APP_NAME, sign_in.user_id);
         self.put(&key(sign_in), &label, tokens).await
-    }
-
-    /// Forgets the tokens of that session, wherever they are.
-    ///
-    /// # Errors
-    /// When they are still there.
-    pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        self.remove(&key(sign_in), TOKEN).await
     }
 
     async fn put(&self, key: &str, label: &str, value: &impl Serialize) -> Result<Place, SecretsError> {
@@ -347,14 +337,14 @@ impl Turn<'_> {
     async fn remove(&self, key: &str, what: &'static str) -> Result<(), SecretsError> {
         let was_in_file = self.change(|all| all.remove(key).is_some())?;
         match self.secrets.in_time(keyring::delete(app_info::APP_ID, key)).await {
-            // It was in the file, most likely because there is no keyring.
+            // It was in the file, most likely for want of a keyring.
             Err(_) if was_in_file => Ok(()),
             forgotten => forgotten.map_err(|reason| refused(what, reason)),
         }
     }
 
-    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this. Nobody can use what
-    /// is in one that is damaged, so that it gives way: signing in again has to help.
+    /// Changes the file's content. `edit` returns whether it has changed anything, and so does this. A damaged file is
+    /// replaced, so that signing in again helps.
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Value>) -> bool) -> Result<bool, SecretsError> {
         let file = &self.secrets.file;
         let found = self.secrets.read_unless_damaged()?;
@@ -378,22 +368,22 @@ fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> SecretsError
     SecretsError::File { path: path.to_owned(), attempt, reason: error.to_string() }
 }
 
-/// `secret`: what the keyring was asked for.
+/// `secret` is the kind of the secret.
 fn refused(secret: &'static str, reason: String) -> SecretsError {
     SecretsError::Keyring { name: keyring::NAME, secret, reason }
 }
 
-/// What a session's secrets are found by.
+/// The name under which a session's tokens are stored.
 fn key(sign_in: &SignIn) -> String {
     format!("{} {}", sign_in.user_id, sign_in.device_id)
 }
 
-/// What the secret of an account's relay is found by. No session's key ends so.
+/// The name under which the secret of an account's relay is stored, distinct from those of sessions.
 fn relay_key(account: &str) -> String {
     format!("{account} at ntfy")
 }
 
-/// What the key of a session's encryption store is found by.
+/// The name under which the key of a session's encryption store is stored.
 fn store_key(sign_in: &SignIn) -> String {
     format!("{} encryption", key(sign_in))
 }
@@ -404,10 +394,10 @@ mod tests {
     use crate::accounts::tests::sign_in;
 
     #[tokio::test]
-    async fn a_turn_that_does_not_come_is_told_and_comes_when_the_other_is_done() {
+    async fn waiting_for_a_turn_ends_with_an_error_in_time() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        // Each as in a process of its own.
+        // As in two processes.
         let (other, patient) = (Secrets::new(&paths), Secrets::new(&paths));
         let hasty = Secrets { turn_within: Duration::from_millis(50), ..patient.clone() };
         let turn = other.turn().await.unwrap();

@@ -1,5 +1,5 @@
-//! The sessions of signed-in accounts: clients with tokens from the keyring, renewed where they have expired; how a
-//! session ends; and the pusher that an account is to have.
+//! The sessions of signed-in accounts: clients with tokens from the keyring, refreshed when they expire; ending a session;
+//! and the pusher of an account.
 
 use std::time::Duration;
 
@@ -19,32 +19,32 @@ use crate::{
     secrets::{Secrets, SecretsError},
 };
 
-/// A token that expires so soon is renewed before it is used.
+/// A token that expires within this time is refreshed before it is used.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_secs(30);
 
-/// Why there is no client.
+/// Why a session cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The homeserver has ended the session, and with it its pusher: the user has to sign in again. Says why.
+    /// The homeserver has ended the session, and its pusher with it, for this reason: the user has to sign in again.
     #[error("{0}")]
     Over(String),
-    /// There is no good access token any more for a session that goes on, and whose pusher stays: the user has to sign
-    /// in again. Says why.
+    /// There is no valid access token for this reason, although session and pusher still exist: the user has to sign in
+    /// again.
     #[error("{0}")]
     NoToken(String),
-    /// The secrets cannot be read or kept now.
+    /// The secrets cannot be read or stored now.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The homeserver cannot be asked now.
+    /// A request to the homeserver failed.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
-    /// Its authorization server cannot be asked now.
+    /// A request to its authorization server failed.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
 }
 
 impl SessionError {
-    /// What it means that the homeserver does not know a token.
+    /// The meaning of `M_UNKNOWN_TOKEN`.
     pub(crate) fn of_refusal(refusal: &HomeserverError) -> Self {
         if refusal.is_soft_logout() {
             Self::expired()
@@ -58,9 +58,9 @@ impl SessionError {
     }
 }
 
-/// The error of a question to a homeserver, see [`Sessions::ask`].
+/// The error type of a `question` of [`Sessions::ask`].
 pub(crate) trait AskError: From<SessionError> {
-    /// What came from the session or its homeserver.
+    /// The error of the session or its homeserver, if it is one.
     fn session_error(&self) -> Option<&SessionError>;
 }
 
@@ -76,46 +76,33 @@ impl From<TransportError> for SessionError {
     }
 }
 
-/// Makes clients, and renews tokens one at a time, also where other processes do: a refresh token is good for one
-/// renewal, and a homeserver that sees it twice may take it for stolen and end the session.
-#[derive(Debug)]
+/// Makes clients, and refreshes tokens, one at a time across processes: a refresh token is valid once, and a homeserver
+/// that sees it twice may take it for stolen and end the session.
+#[derive(Debug, Clone)]
 pub struct Sessions {
     secrets: Secrets,
 }
 
-/// A client that is signed in.
+/// A client with an access token.
 #[derive(Clone)]
 pub struct SignedIn {
-    /// Asks with the session's access token, which it does not renew.
+    /// Sends the session's access token, and does not refresh it.
     pub client: HomeserverClient,
     tokens: Tokens,
 }
 
 impl Sessions {
-    /// Those whose tokens are in there.
+    /// The sessions with these tokens.
     #[must_use]
     pub fn new(secrets: Secrets) -> Self {
         Self { secrets }
     }
 
-    /// What the account's pushes come through, if that is not our endpoint.
+    /// Opens the session and calls `question` with its client, each of whose requests has this deadline. If the homeserver
+    /// does not know the token, it is refreshed and `question` is called once more.
     ///
     /// # Errors
-    /// When its topic cannot be told, or is gone.
-    pub(crate) async fn relay(&self, account: &Account) -> Result<Option<Relay>, SecretsError> {
-        self.secrets.relay(account).await
-    }
-
-    /// The mark of this installation, for the pushers that it sets; empty where there can be none.
-    pub(crate) fn installation_mark(&self) -> String {
-        self.secrets.installation_mark()
-    }
-
-    /// Asks the homeserver: opens the session and hands a client to `question`, each of whose requests has so long. If
-    /// the homeserver does not know the token, it is renewed and `question` is asked once more.
-    ///
-    /// # Errors
-    /// When the session is over, or cannot go on now; and those of `question`.
+    /// When the session has ended or cannot be used now; and those of `question`.
     pub(crate) async fn ask<T, E: AskError, F: Future<Output = Result<T, E>>>(
         &self,
         sign_in: &SignIn,
@@ -125,10 +112,10 @@ impl Sessions {
         self.ask_over(&mut None, sign_in, deadline, question).await
     }
 
-    /// The same over a connection that stays open between questions.
+    /// The same with a client that is kept between calls.
     ///
     /// # Errors
-    /// As of [`Sessions::ask`].
+    /// As [`Sessions::ask`].
     pub(crate) async fn ask_over<T, E: AskError, F: Future<Output = Result<T, E>>>(
         &self,
         open: &mut Option<SignedIn>,
@@ -150,11 +137,10 @@ impl Sessions {
         })
     }
 
-    /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
-    /// before anything else is asked.
+    /// A client for this session, each of whose requests has this deadline. An expired token is refreshed and stored first.
     ///
     /// # Errors
-    /// When the session is over, or cannot go on now.
+    /// When the session has ended or cannot be used now.
     pub async fn open(&self, sign_in: &SignIn, deadline: Duration) -> Result<SignedIn, SessionError> {
         let http = HttpClient::new()?.with_deadline(deadline);
         let tokens = self.load(sign_in).await?;
@@ -165,7 +151,7 @@ impl Sessions {
         SignedIn::new(sign_in, http, tokens)
     }
 
-    /// Another client, after the homeserver did not know the token of this one any more, as `refusal` says.
+    /// A client with a refreshed token, after the homeserver has refused the token of the old one.
     async fn renew(
         &self,
         sign_in: &SignIn,
@@ -182,7 +168,7 @@ impl Sessions {
         tokens.ok_or_else(missing)
     }
 
-    /// `without`: what it means that there is nothing to renew the token with.
+    /// Refreshes the token, unless another process has done so. `without` is the error if there is no refresh token.
     async fn renewed(
         &self,
         sign_in: &SignIn,
@@ -193,7 +179,7 @@ impl Sessions {
         let turn = self.secrets.turn().await?;
         let tokens = self.load(sign_in).await?;
         if tokens.access_token != bad_token {
-            // Somebody else has renewed it meanwhile.
+            // Another process has refreshed it meanwhile.
             return SignedIn::new(sign_in, http, tokens);
         }
         let tokens = match (&tokens.oauth, &tokens.refresh_token) {
@@ -215,7 +201,7 @@ impl Sessions {
     }
 }
 
-/// What the homeserver said, if it does not know the token.
+/// The homeserver's refusal, if it does not know the token.
 fn unknown_token<E: AskError>(error: &E) -> Option<&HomeserverError> {
     let Some(SessionError::Homeserver(error)) = error.session_error() else { return None };
     Some(error).filter(|error| error.is_unknown_token())
@@ -227,7 +213,7 @@ impl SignedIn {
         Ok(Self { client, tokens })
     }
 
-    /// Ends the session at the homeserver, and its pushers with it.
+    /// Ends the session and its pushers at the homeserver.
     ///
     /// # Errors
     /// When it may not have ended.
@@ -236,7 +222,7 @@ impl SignedIn {
     }
 }
 
-/// Ends the session of these tokens by the API that they come from, and its pushers with it. One that is over is as good.
+/// Ends the session of these tokens and its pushers, by the API that they come from. Succeeds if it has already ended.
 /// `client` has the access token.
 ///
 /// # Errors
@@ -260,9 +246,8 @@ fn not_renewed(error: OAuthError) -> SessionError {
     }
 }
 
-/// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without
-/// a trailing slash; `lang` the user's language; `installation` the mark of the installation that sets it. `relay`: what
-/// its pushes come through, whose address is another.
+/// The pusher of an account. `base_url` is the URL at which the homeserver reaches us, without a trailing slash, unless
+/// there is a relay; `lang` is the user's language, `installation` the mark of this installation.
 #[must_use]
 pub(crate) fn pusher(
     account: &Account,
@@ -279,20 +264,20 @@ pub(crate) fn pusher(
         app_display_name: app_info::APP_NAME.to_owned(),
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
-        // What goes through a relay is kept there in clear.
+        // A relay stores pushes unencrypted.
         event_id_only: relay.is_some() || account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
         installation,
     }
 }
 
-/// What sessions of this computer are called in lists of devices.
+/// The name of this computer's sessions in lists of devices.
 #[must_use]
 pub fn device_name() -> String {
     format!("{} on {}", app_info::APP_NAME, platform::host::name())
 }
 
-/// A language as pushers say it ("pt-BR"), from the values of `LC_ALL`, `LC_MESSAGES` and `LANG`: the first that is set
-/// counts.
+/// The language tag ("pt-BR") of the first of these values of `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty; "en" if
+/// it has none.
 #[must_use]
 pub fn language<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     let named = values.into_iter().find(|value| !value.is_empty()).unwrap_or_default();

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_a_call_in_its_room_says_how_it_ended() {
+    fn later_events_of_the_room_show_how_a_call_ended() {
         let over = |sender: &str, what: &str| event(sender, &format!("m.call.{what}"), r#"{"call_id":"c"}"#);
         let (taken, hung_up) = (Some(CallEnding::Taken), Some(CallEnding::Hangup));
         assert_eq!(ending(&[]), None);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_room_that_syncs_watch_is_looked_at_when_they_tell() {
+    async fn a_room_covered_by_a_sync_is_polled_when_the_sync_reports() {
         let (mut progress, start) = (Progress::new(), Instant::now());
         let news = |is_new, seconds| CallNews {
             account: "home".into(),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn looks_that_fail_are_fewer_and_ask_for_less() {
+    async fn failed_requests_back_off_and_ask_for_less() {
         let mut progress = Progress::new();
         let mut wait = |error: HomeserverError| {
             progress.failed(&error.into());

@@ -70,7 +70,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_that_leads_nowhere_is_not_replaced_by_the_default_file() {
+    fn a_dangling_link_is_not_replaced_by_the_default_file() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("pushbell.toml");
         std::os::unix::fs::symlink(home.path().join("not mounted/pushbell.toml"), &path).unwrap();

@@ -189,7 +189,7 @@ impl Listening {
         }
     }
 
-    /// Tries them again. Returns the remaining problem.
+    /// Retries them again. Returns the remaining problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
         if let Missing::Retried(at, delay) = &mut self.missing {
             *delay = (2 * *delay).min(RETRY.1);

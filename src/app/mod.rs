@@ -22,7 +22,6 @@ mod temporary_endpoint;
 
 use std::{
     io::{self, Write},
-    sync::Arc,
     thread,
     time::Duration,
 };
@@ -189,18 +188,26 @@ impl Worker {
         let parts = PageParts { paths: paths.clone(), inbox: inbox.clone(), commands: command_sender, asked };
         let page = tokio::spawn(page(parts));
         let secrets = Secrets::new(&paths);
-        let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let relays = Relays::new(inbox.clone(), secrets.clone(), held_news.clone());
-        let told = (call_news, held_news);
-        let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), events.clone(), told);
-        let heard = (encryption.clone(), relays, held);
-        let (accounts, to) = (server.accounts(), events.clone());
-        let catching_up =
-            CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, config.server.clone(), to, woken, heard);
-        let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
+        let (call_news, calls) = mpsc::unbounded_channel();
+        let (connection_news, connections) = mpsc::unbounded_channel();
+        let accounts = server.accounts();
+        let relays = Relays::new(inbox.clone(), secrets.clone(), connection_news.clone());
+        let news = (call_news, connection_news);
+        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, events.clone(), news);
+        let parts = catching_up::Parts {
+            inbox: inbox.clone(),
+            secrets: secrets.clone(),
+            events: events.clone(),
+            resume_window: woken,
+            encryption: encryption.clone(),
+            relays,
+            connections,
+        };
+        let catching_up = CatchingUp::start(parts, &accounts, config.server.clone());
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), encryption.clone(), calls);
         let autostart = AutostartSwitch::new(events.clone());
-        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
-        let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };
+        let sending =
+            Sending { inbox: inbox.clone(), sessions: Sessions::new(secrets), encryption: encryption.clone() };
         let acting = Acting::new(sending.clone(), events.clone());
         let outbox = Outbox::start(sending, server.accounts(), events.clone());
         let supervisor = Supervisor {

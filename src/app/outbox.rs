@@ -105,7 +105,7 @@ impl Sender {
         Ok(next)
     }
 
-    /// Tries to send a reply. Returns whether it is finished.
+    /// Retries to send a reply. Returns whether it is finished.
     async fn send(&mut self, reply: &Reply, accounts: &Accounts) -> Result<bool, InboxError> {
         let sign_in = accounts.find(&reply.account).and_then(|account| account.sign_in.as_ref());
         let Some(sign_in) = sign_in.filter(|sign_in| sign_in.device_id == reply.device_id) else {
@@ -204,7 +204,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
         let (events, mut told) = mpsc::unbounded_channel();
         let ((calls, _), (held, _)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let encryption = Encryption::start(inbox.clone(), &paths, &accounts, events.clone(), (calls, held));
-        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sessions = Sessions::new(Secrets::new(&paths));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption };
         let reply = Reply {
             account: "home".into(),
@@ -223,7 +223,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
     }
 
     #[tokio::test]
-    async fn who_gives_up_says_whether_it_may_have_been_sent() {
+    async fn a_given_up_reply_says_whether_it_may_have_been_sent() {
         for (device, minutes) in [("D", 16), ("D", -16), ("OLD", 0)] {
             let (reason, text) = given_up(device, minutes).await.unwrap();
             assert!(reason.starts_with("It may have been sent") && text == "Yes", "{device} {minutes}: {reason}");

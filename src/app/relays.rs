@@ -19,13 +19,13 @@ use tokio::{
 use crate::{
     accounts::Account,
     backoff::Backoff,
-    encryption::{Brought, Held, HeldNews, NewEvent},
+    encryption::{ConnectionEvent, ConnectionNews, Incoming},
     homeserver::HomeserverKind,
     http_client::{HttpClient, Lines},
     inbox::{Delivery, Inbox, Recipient},
     ntfy::{
         CONNECTING, Relay, RelayError,
-        line::{Hint, HintedEvent, Line},
+        line::{Hint, Line},
         progress::{Batch, MAX_EVENTS, MAX_KNOWN, Progress, silence},
     },
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -46,7 +46,7 @@ const HELD_BACK: u32 = 2;
 /// Upper bound of a relay's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Time limit for recording what has arrived.
-const TAKING: Duration = Duration::from_secs(120);
+const RECORDING: Duration = Duration::from_secs(120);
 
 /// Minimum time between two notices of an account without a session: anybody who knows the topic can cause them.
 const HINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ const HINT_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Relays {
     inbox: Inbox,
     secrets: Secrets,
-    news: mpsc::UnboundedSender<HeldNews>,
+    news: mpsc::UnboundedSender<ConnectionNews>,
     open: BTreeMap<Arc<str>, Open>,
 }
 
@@ -67,7 +67,7 @@ struct Open {
 }
 
 impl Relays {
-    pub(super) fn new(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedSender<HeldNews>) -> Self {
+    pub(super) fn new(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedSender<ConnectionNews>) -> Self {
         Self { inbox, secrets, news, open: BTreeMap::new() }
     }
 
@@ -122,11 +122,6 @@ impl Relays {
     }
 }
 
-fn new_events(batch: &Batch) -> Vec<NewEvent> {
-    let event = |HintedEvent { room_id, event_id }| NewEvent { room_id, event_id };
-    batch.events.iter().cloned().map(event).collect()
-}
-
 impl Drop for Relays {
     fn drop(&mut self) {
         for open in self.open.values() {
@@ -143,7 +138,7 @@ struct Reader {
     hints: Option<Hints>,
     secrets: Secrets,
     inbox: Inbox,
-    news: mpsc::UnboundedSender<HeldNews>,
+    news: mpsc::UnboundedSender<ConnectionNews>,
     backoff: Backoff,
     /// Remaining polls before a connection is tried again.
     polls: u32,
@@ -178,8 +173,8 @@ enum End {
     Ended,
     #[error("nothing came for {} s", .0.as_secs())]
     Silent(Duration),
-    #[error("what has come is not taken over yet")]
-    NotTaken,
+    #[error("what has arrived is not recorded yet")]
+    NotRecorded,
 }
 
 impl Reader {
@@ -234,11 +229,11 @@ impl Reader {
             | End::Secrets(_)
             | End::Ended
             | End::Silent(_)
-            | End::NotTaken => self.backoff.next(),
+            | End::NotRecorded => self.backoff.next(),
         };
         let reason = end.to_string();
         let is_refused = matches!(end, End::Relay(RelayError::Denied(_)));
-        self.tell(if is_refused { Held::Refused(reason) } else { Held::Lost(reason) });
+        self.tell(if is_refused { ConnectionEvent::Refused(reason) } else { ConnectionEvent::Lost(reason) });
         wait
     }
 
@@ -252,12 +247,12 @@ impl Reader {
             self.poll(&relay, &http, progress).await?;
             self.polls = left;
             let reason = format!("{}; it is asked once a minute. `pushbell doctor` says more", RelayError::HeldBack);
-            self.tell(Held::Lost(reason));
+            self.tell(ConnectionEvent::Lost(reason));
             return Ok(());
         }
         let since = progress.since();
         let (first, lines) = relay.open(&http, since.as_deref()).await?;
-        self.tell(Held::Connected);
+        self.tell(ConnectionEvent::Connected);
         let mut batch = Batch::default();
         let mut now = 0;
         self.take(&relay, progress, &mut batch, &first, &mut now);
@@ -355,14 +350,14 @@ impl Reader {
         if self.hints.is_some() {
             self.hint(&batch).await?;
         } else if !says_nothing {
-            let pushed = if self.lists_new { Vec::new() } else { new_events(&batch) };
+            let pushed = if self.lists_new { Vec::new() } else { batch.events.clone() };
             let (lists_new, may_be_read) = (true, batch.is_count);
             let is_live = !batch.is_late && !batch.is_first;
-            let brought = Brought { lists_new, may_be_read, is_live, pushed, ..Brought::default() };
-            let (taken, answer) = oneshot::channel();
-            self.tell(Held::Came { brought, taken });
-            if !matches!(timeout(TAKING, answer).await, Ok(Ok(true))) {
-                return Err(End::NotTaken);
+            let incoming = Incoming { lists_new, may_be_read, is_live, pushed, ..Incoming::default() };
+            let (recorded, answer) = oneshot::channel();
+            self.tell(ConnectionEvent::Arrived { incoming, recorded });
+            if !matches!(timeout(RECORDING, answer).await, Ok(Ok(true))) {
+                return Err(End::NotRecorded);
             }
         }
         if is_push {
@@ -397,14 +392,14 @@ impl Reader {
         };
         if let Err(error) = self.inbox.record(delivery).await {
             tracing::warn!("{error}");
-            return Err(End::NotTaken);
+            return Err(End::NotRecorded);
         }
         hints.at = Some(Instant::now());
         Ok(())
     }
 
-    fn tell(&self, news: Held) {
+    fn tell(&self, event: ConnectionEvent) {
         // A closed channel means that the program is ending.
-        drop(self.news.send(HeldNews { account: Arc::clone(&self.account.name), news }));
+        drop(self.news.send(ConnectionNews { account: Arc::clone(&self.account.name), event }));
     }
 }

@@ -1,6 +1,6 @@
 //! Sends events into rooms: encrypted if the room is, and never unencrypted if it ever was.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     accounts::SignIn,
@@ -18,7 +18,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct Sending {
     pub(super) inbox: Inbox,
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) sessions: Sessions,
     pub(super) encryption: Encryption,
 }
 

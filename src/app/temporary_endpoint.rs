@@ -139,7 +139,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[tokio::test]
-    async fn an_account_that_is_added_meanwhile_is_known() {
+    async fn an_account_that_is_added_later_is_known() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         let file = AccountsFile::new(&paths.accounts);

@@ -7,7 +7,7 @@ use crate::{
     http_client::HttpClient,
     ntfy::{
         CONNECTING, Relay,
-        probe::{Trouble, probe},
+        probe::{RelayProblem, probe},
     },
 };
 
@@ -34,7 +34,8 @@ pub(super) async fn checked(
 ) -> Result<(Relay, Result<(), String>), Failure> {
     let http = HttpClient::connecting_within(CONNECTING)?.with_deadline(PATIENCE);
     let mut probed = Box::pin(probe(&relay, &http)).await;
-    if let (Err(Trouble { wants_token: true, says, .. }), Some(person @ Person::AtTerminal(_))) = (&probed, person) {
+    if let (Err(RelayProblem { wants_token: true, says, .. }), Some(person @ Person::AtTerminal(_))) = (&probed, person)
+    {
         writeln!(out, "{}.", output::harmless(says))?;
         let token =
             person.password(out, "Access token of a user who may read there (Enter if there is none): ").await?;
@@ -50,7 +51,7 @@ pub(super) async fn checked(
         }
         Err(trouble) => trouble,
     };
-    let Trouble { says, advice, paste, .. } = trouble;
+    let RelayProblem { says, advice, paste, .. } = trouble;
     let paste = paste.map_or_else(String::new, |lines| format!(":\n\n  {}\n", lines.replace('\n', "\n  ")));
     Ok((relay, Err(format!("{}.\n{advice}{paste}", output::harmless(&says)))))
 }

@@ -236,7 +236,7 @@ impl<'a> RoomsOf<'a> {
         };
         let mut changes = rules.changes(room, *notify, wants_ours);
         if wants_ours {
-            let installation = Sessions::new(self.secrets.clone()).installation_mark();
+            let installation = self.secrets.installation_mark();
             changes.push(push_rules::ours(&installation, room));
         }
         let changes = &changes;

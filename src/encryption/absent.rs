@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{CallNews, HeldNews, NotSent, SetUp, Step};
+use super::{CallNews, ConnectionNews, NotSent, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -24,7 +24,7 @@ impl Encryption {
         _: &Paths,
         _: &Accounts,
         _: mpsc::UnboundedSender<Event>,
-        _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
+        _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<ConnectionNews>),
     ) -> Self {
         Self
     }

@@ -14,7 +14,7 @@ use super::{
     Step, Trust,
     error::EncryptionError,
     machine::{Machine, VerificationAsk},
-    standing,
+    session_state,
     trust::{self, VerifyError},
 };
 use crate::{accounts::SignIn, paths::Paths, secrets::Secrets};
@@ -67,7 +67,7 @@ impl Verification<'_> {
     /// Returns when both sides have confirmed.
     async fn run(&mut self, ask: &mut impl AsyncFnMut(Step<'_>) -> bool) -> Result<(), VerifyError> {
         let until = Instant::now() + DEADLINE;
-        let kept = standing::take_request(self.machine).await?;
+        let kept = session_state::take_request(self.machine).await?;
         if let Some(theirs) = self.sync(Duration::ZERO).await?.or(kept) {
             self.answer(theirs, ask).await?;
         }

@@ -52,8 +52,8 @@ pub(crate) enum EncryptionError {
     #[error("the homeserver's answer to {0} is not what the specification says")]
     Unexpected(&'static str),
     /// The result of a sync could not be recorded; the homeserver will send it again.
-    #[error("what has come could not be kept yet")]
-    NotTaken,
+    #[error("what has arrived could not be recorded yet")]
+    NotRecorded,
     #[error(transparent)]
     Secrets(#[from] SecretsError),
     #[error(transparent)]

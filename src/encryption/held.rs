@@ -1,9 +1,9 @@
-//! A sync that the homeserver holds open until something comes: what it is to return for, and what its answer says.
+//! A sync that the homeserver holds open until there is something new.
 //!
 //! ```text
-//! hold ──► answer ──► told: whoever makes notices of it says that they are in the inbox ──► keys and token ──► decrypt
+//! hold ──► answer ──► reported, and recorded in the inbox by catching up ──► keys and token are stored ──► decrypt
 //! ```
-//! An answer whose notices are not in the inbox is dropped: the homeserver gives it again.
+//! If recording fails, the answer is dropped, and the homeserver sends it again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,279 +13,277 @@ use tokio::{
 };
 
 use super::{
-    Brought, Held, HeldNews,
+    ConnectionEvent, ConnectionNews, Incoming,
     api::{Api, DEADLINE},
     error::EncryptionError,
     interest::Interest,
-    machine::{KeyCounts, Machine, SyncAnswer, Synced, sync_path},
+    machine::{Machine, SyncAnswer, Synced, sync_path},
 };
 
-/// Longest time that the homeserver is asked to hold a sync.
+/// Longest timeout of a held sync.
 const LONGEST: Duration = Duration::from_secs(420);
-/// Shortest time that a proxy before it is thought to cut at.
+/// Shortest timeout, whatever a proxy cuts.
 const SHORTEST: Duration = Duration::from_secs(50);
-/// By so much a sync is shorter than what a proxy allows.
+/// How much shorter a sync is than the time at which a proxy cut one.
 const MARGIN: Duration = Duration::from_secs(10);
-/// Sooner than this no proxy cuts: something has failed.
+/// A sync that fails sooner than this was not cut by a proxy.
 const SOONEST_CUT: Duration = Duration::from_secs(25);
-/// How long it may take until what an answer brings is in the inbox.
-const TAKING: Duration = Duration::from_secs(120);
+/// Time limit for recording an answer in the inbox.
+const RECORDING: Duration = Duration::from_secs(120);
 
-/// Tells of an account's syncs.
+/// Reports news of an account's syncs.
 #[derive(Clone)]
-pub(super) struct Teller {
+pub(super) struct Reporter {
     pub(super) account: Arc<str>,
     pub(super) user: String,
-    pub(super) news: mpsc::UnboundedSender<HeldNews>,
-    /// Nothing of what it tells was held back: syncs have followed each other.
+    pub(super) news: mpsc::UnboundedSender<ConnectionNews>,
+    /// Syncs have followed each other without a gap, so that what they bring is not delayed.
     pub(super) is_live: bool,
 }
 
-impl Teller {
-    pub(super) fn tell(&self, news: Held) {
-        // The receiver is gone only when the program ends.
-        drop(self.news.send(HeldNews { account: Arc::clone(&self.account), news }));
+impl Reporter {
+    pub(super) fn report(&self, event: ConnectionEvent) {
+        // A closed channel means that the program is ending.
+        drop(self.news.send(ConnectionNews { account: Arc::clone(&self.account), event }));
     }
 
-    /// Has what a sync has brought be taken over; whether it is in the inbox.
-    pub(super) async fn bring(&self, brought: Brought) -> bool {
-        let (taken, answer) = oneshot::channel();
-        self.tell(Held::Came { brought, taken });
-        matches!(timeout(TAKING, answer).await, Ok(Ok(true)))
+    /// Has this recorded in the inbox. Returns whether it was.
+    pub(super) async fn record(&self, incoming: Incoming) -> bool {
+        let (recorded, answer) = oneshot::channel();
+        self.report(ConnectionEvent::Arrived { incoming, recorded });
+        matches!(timeout(RECORDING, answer).await, Ok(Ok(true)))
     }
 
-    /// There may be anything new.
-    pub(super) fn tell_of_anything(&self) {
-        let (taken, _) = oneshot::channel();
-        self.tell(Held::Came { brought: Brought { lists_new: true, ..Brought::default() }, taken });
+    /// Reports that there may be new events, without waiting until they are recorded.
+    pub(super) fn report_anything(&self) {
+        let (recorded, _) = oneshot::channel();
+        self.report(ConnectionEvent::Arrived {
+            incoming: Incoming { lists_new: true, ..Incoming::default() },
+            recorded,
+        });
     }
 
-    /// The same for an answer.
-    async fn bring_answer(&self, interest: &Interest, since: &str, answer: &SyncAnswer) -> Result<(), EncryptionError> {
-        let Some(brought) = interest.brought(&answer.rooms, since, &self.user) else { return Ok(()) };
-        if self.bring(Brought { is_live: self.is_live, ..brought }).await {
+    /// Has the content of an answer recorded in the inbox.
+    async fn record_answer(
+        &self,
+        interest: &Interest,
+        since: &str,
+        answer: &SyncAnswer,
+    ) -> Result<(), EncryptionError> {
+        let Some(incoming) = interest.incoming(&answer.rooms, since, &self.user) else { return Ok(()) };
+        if self.record(Incoming { is_live: self.is_live, ..incoming }).await {
             Ok(())
         } else {
-            Err(EncryptionError::NotTaken)
+            Err(EncryptionError::NotRecorded)
         }
     }
 }
 
-/// One sync that returns at once or after so long, and whose answer is taken in. Never call it while another is under way.
+/// One sync with this timeout, whose answer is recorded and processed. Must not run concurrently with another sync.
 pub(super) async fn sync(
     machine: &Machine,
     wait: Duration,
     interest: &Interest,
-    teller: &Teller,
+    reporter: &Reporter,
 ) -> Result<Synced, EncryptionError> {
     let since = machine.token().await?;
-    // A first sync would bring all rooms.
+    // A first sync would return all rooms.
     let nothing = Interest::default();
     let asked = if since.is_some() { interest } else { &nothing };
     let answer = machine.poll(wait, &asked.filter()).await?;
-    teller.bring_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
-    let has_call_events = asked.has_call_events(&answer.rooms);
+    reporter.record_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
+    let has_call_events = answer.rooms.has_events_in(&asked.ringing);
     let synced = machine.take_in(answer).await?;
     if since.is_none() && interest.messages.is_some() {
-        teller.tell_of_anything();
+        reporter.report_anything();
     }
     Ok(Synced { has_call_events, ..synced })
 }
 
-/// What holds a sync open.
-pub(super) struct Hold {
+/// A sync to hold open.
+pub(super) struct HeldSync {
     pub(super) api: Arc<Api>,
-    /// The token that it begins at.
+    /// The token to start from.
     pub(super) since: String,
     pub(super) interest: Interest,
-    pub(super) teller: Teller,
+    pub(super) reporter: Reporter,
     pub(super) wait: Duration,
 }
 
-/// How a held sync has ended.
-pub(super) struct Ended {
-    pub(super) how: How,
-    /// It was held for so long: not at all where it was to return at once.
+/// The end of a held sync.
+pub(super) struct HoldEnd {
+    pub(super) result: HoldResult,
+    /// How long it was held; zero if its timeout was zero.
     pub(super) lasted: Duration,
 }
 
-pub(super) enum How {
-    /// With an answer, whose notices are in the inbox.
+pub(super) enum HoldResult {
+    /// With an answer, which is recorded in the inbox.
     Answered(Box<SyncAnswer>),
-    /// It was told to.
-    Told,
+    /// It was cancelled.
+    Cancelled,
     /// It failed.
     Failed(EncryptionError),
 }
 
-impl Hold {
-    /// Until there is an answer whose notices are in the inbox, or this is told.
-    pub(super) async fn run(self, end: oneshot::Receiver<()>) -> Ended {
-        let Self { api, since, interest, teller, wait } = self;
+impl HeldSync {
+    /// Runs until an answer is recorded in the inbox, the sync fails, or `end` is sent.
+    pub(super) async fn run(self, end: oneshot::Receiver<()>) -> HoldEnd {
+        let Self { api, since, interest, reporter, wait } = self;
         let began = Instant::now();
         let path = sync_path(Some(&since), wait, &interest.filter());
         let answer = tokio::select! {
             answer = api.get::<SyncAnswer>(&path, "sync", wait + DEADLINE) => answer,
-            Ok(()) = end => return Ended { how: How::Told, lasted: began.elapsed() },
+            Ok(()) = end => return HoldEnd { result: HoldResult::Cancelled, lasted: began.elapsed() },
         };
         let lasted = if wait.is_zero() { Duration::ZERO } else { began.elapsed() };
-        let how = match answer {
-            Ok(answer) => match teller.bring_answer(&interest, &since, &answer).await {
-                Ok(()) => How::Answered(Box::new(answer)),
-                Err(error) => How::Failed(error),
+        let result = match answer {
+            Ok(answer) => match reporter.record_answer(&interest, &since, &answer).await {
+                Ok(()) => HoldResult::Answered(Box::new(answer)),
+                Err(error) => HoldResult::Failed(error),
             },
-            Err(error) => How::Failed(error),
+            Err(error) => HoldResult::Failed(error),
         };
-        Ended { how, lasted }
+        HoldEnd { result, lasted }
     }
 }
 
-/// Time between the beginnings of two syncs that are held: what comes close together is taken over together.
+/// Minimum interval between the beginnings of two held syncs, so that several events are recorded together.
 const SPACING: Duration = Duration::from_millis(200);
 
-/// Whether and how an account listens: what is kept between the syncs that are held.
+/// The state between an account's held syncs.
 pub(super) struct Listening {
-    /// Messages are listened for.
+    /// Whether the account listens for messages.
     pub(super) is_on: bool,
-    /// Something may have been held back: the next sync is to return at once.
+    /// There was a gap: the next sync has to return at once.
     pub(super) is_behind: bool,
-    pub(super) patience: Patience,
-    /// The next one begins no sooner.
+    pub(super) hold_timeout: HoldTimeout,
+    /// Earliest beginning of the next sync.
     pub(super) begin_at: Instant,
-    /// Where the next one begins, while the keys may be closed.
+    /// Where the next sync starts, so that the store need not be opened for it.
     position: Option<Position>,
-    /// Up to this token everything that came was told.
-    told_up_to: Option<String>,
-    /// The search that is under way, or was the last, looks for messages too.
-    pub(super) search_tells: bool,
-    /// What was told last.
+    /// Everything up to this token was reported.
+    reported_up_to: Option<String>,
+    /// Whether the current or last search also reports messages.
+    pub(super) search_reports: bool,
+    /// The state last reported.
     is_connected: Option<bool>,
 }
 
-/// Where a sync begins.
+/// Where a sync starts.
 #[derive(Clone)]
 pub(super) struct Position {
     pub(super) api: Arc<Api>,
-    /// The token that is in the store.
-    pub(super) kept: String,
-    /// A later one: nothing lies between that has to be kept.
+    /// The token in the store.
     pub(super) since: String,
-    pub(super) counts: KeyCounts,
 }
 
 impl Listening {
     pub(super) fn new(is_on: bool) -> Self {
         Self {
             is_on,
-            // Whether the homeserver answers is known with the first answer alone.
+            // Only a first answer shows that the homeserver is connected.
             is_behind: is_on,
-            patience: Patience::default(),
+            hold_timeout: HoldTimeout::default(),
             begin_at: Instant::now(),
             position: None,
-            told_up_to: None,
-            search_tells: false,
+            reported_up_to: None,
+            search_reports: false,
             is_connected: None,
         }
     }
 
-    /// Whether that is another way than before.
+    /// Turns listening on or off. Returns whether that is a change.
     pub(super) fn turn(&mut self, on: bool) -> bool {
         let is_new = std::mem::replace(&mut self.is_on, on) != on;
         if is_new {
-            // Meanwhile syncs did not look.
-            (self.told_up_to, self.is_connected, self.is_behind) = (None, None, on);
+            // Syncs have not reported messages meanwhile.
+            (self.reported_up_to, self.is_connected, self.is_behind) = (None, None, on);
         }
         is_new
     }
 
-    /// The next sync begins now; where, if that is known without the keys.
+    /// Begins the next sync. Returns where it starts, if that is known without opening the store.
     pub(super) fn begin(&mut self, now: Instant) -> Option<Position> {
         self.begin_at = now + SPACING;
         self.position.clone()
     }
 
-    /// It begins here, as the keys' store says.
+    /// Sets the start of the next sync to the store's token.
     pub(super) fn begin_at_token(&mut self, api: Arc<Api>, token: String) -> Position {
-        let counts = self.position.as_ref().map(|position| position.counts.clone()).unwrap_or_default();
-        self.position.insert(Position { api, kept: token.clone(), since: token, counts }).clone()
+        self.position.insert(Position { api, since: token }).clone()
     }
 
-    /// The store's token is another now. `is_told`: what lies before it was told.
-    pub(super) fn token_changed(&mut self, token: Option<&str>, is_told: bool) {
+    /// The answer to a held sync was recorded and processed; the next sync starts at this token.
+    pub(super) fn advance(&mut self, token: &str) {
+        if let Some(position) = &mut self.position {
+            token.clone_into(&mut position.since);
+        }
+        self.reported_up_to = Some(token.to_owned());
+    }
+
+    /// The store's token has changed. `is_reported`: everything before it was reported.
+    pub(super) fn token_changed(&mut self, token: Option<&str>, is_reported: bool) {
         self.position = None;
-        if is_told {
-            self.told_up_to = token.map(ToOwned::to_owned);
+        if is_reported {
+            self.reported_up_to = token.map(ToOwned::to_owned);
         }
     }
 
-    /// Whether something may have come before this token that nobody was told of; from now on it counts as told.
+    /// Whether events before this token may not have been reported. From now on they count as reported.
     pub(super) fn lacks(&mut self, token: &str) -> bool {
-        self.told_up_to.replace(token.to_owned()).is_none_or(|told| told != token)
+        self.reported_up_to.replace(token.to_owned()).is_none_or(|told| told != token)
     }
 
-    /// Where the sync began that was held last.
+    /// Where the last held sync started.
     pub(super) fn position(&self) -> Option<Position> {
         self.position.clone()
     }
 
-    /// What is connected is connected no more.
+    /// Closes the connection.
     pub(super) fn disconnect(&mut self) {
         self.is_behind = true;
-        // What cuts may be another.
-        self.patience = Patience::default();
+        // Another network may have another proxy.
+        self.hold_timeout = HoldTimeout::default();
         if let Some(position) = &self.position {
             position.api.disconnect();
         }
-        // The keys' store has a connection of its own.
+        // An open store has a connection of its own.
         self.position = None;
     }
 
-    /// The sync has ended with nothing that is to be kept.
-    pub(super) fn was_idle(&mut self, next: &str) {
-        if let Some(position) = &mut self.position {
-            next.clone_into(&mut position.since);
-        }
-    }
-
-    /// What is known of the keys at the homeserver.
-    pub(super) fn has_counts(&mut self, counts: KeyCounts) {
-        if let Some(position) = &mut self.position {
-            position.counts = counts;
-        }
-    }
-
-    /// The homeserver answers, or does not; whether that is new.
+    /// Sets whether the sync is connected. Returns whether to report that: it is a change.
     pub(super) fn is_new(&mut self, is_connected: bool) -> bool {
         self.is_on && self.is_connected.replace(is_connected) != Some(is_connected)
     }
 }
 
-/// How long syncs are held: what a proxy before the homeserver lets pass. Kept as long as the network stays. It is not written
-/// down: to learn it again takes one sync that is cut, or two, and the next begins at once and at the same token.
+/// How long syncs are held, given what a proxy before the homeserver allows. Learned from one or two syncs that are cut;
+/// forgotten when the network changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(super) struct HoldTimeout {
     wait: Duration,
-    /// The last one broke off after a while: a proxy may have cut it, or a network.
+    /// The last sync broke off: cut by a proxy, or by a failing network.
     has_broken: bool,
 }
 
-impl Default for Patience {
+impl Default for HoldTimeout {
     fn default() -> Self {
         Self { wait: LONGEST, has_broken: false }
     }
 }
 
-impl Patience {
+impl HoldTimeout {
     pub(super) fn wait(&self) -> Duration {
         self.wait
     }
 
-    /// A sync was answered after so long. One that was not held says nothing about what cuts.
+    /// A sync was answered after this time. If it was hardly held, that shows nothing.
     pub(super) fn answered(&mut self, lasted: Duration) {
         self.has_broken &= lasted < SOONEST_CUT;
     }
 
-    /// A sync ended so, after so long, without an answer. Whether that is as well as can be: the next one may begin at once.
+    /// A sync failed after this time. Returns whether it was cut, so that the next may begin at once.
     pub(super) fn broke(&mut self, error: &EncryptionError, lasted: Duration) -> bool {
         if lasted < SOONEST_CUT || !error.is_cut() {
             return false;
@@ -306,26 +304,26 @@ mod tests {
     fn a_sync_is_as_long_as_proxies_allow() {
         let cut = |status: u16| EncryptionError::of_status(status);
         let seconds = Duration::from_secs;
-        let mut patience = Patience::default();
-        assert_eq!(patience.wait(), LONGEST);
-        assert!(!patience.broke(&cut(502), seconds(1)), "it fails");
-        assert!(!patience.broke(&cut(403), seconds(60)), "it is refused");
-        assert!(patience.broke(&cut(504), seconds(120)));
-        assert_eq!(patience.wait(), seconds(110));
-        assert!(patience.broke(&cut(504), seconds(60)));
-        assert_eq!(patience.wait(), SHORTEST);
-        assert!(patience.broke(&cut(504), seconds(30)));
-        assert_eq!(patience.wait(), SHORTEST);
-        let mut patience = Patience::default();
-        assert!(patience.broke(&cut(502), seconds(100)), "the server may have been restarted");
-        assert_eq!(patience.wait(), LONGEST);
-        patience.answered(Duration::ZERO);
-        assert!(patience.broke(&cut(502), seconds(100)));
-        assert_eq!(patience.wait(), seconds(90));
-        let mut patience = Patience::default();
-        assert!(patience.broke(&cut(502), seconds(100)));
-        patience.answered(seconds(200));
-        assert!(patience.broke(&cut(502), seconds(100)), "networks fail now and then");
-        assert_eq!(patience.wait(), LONGEST);
+        let mut timeout = HoldTimeout::default();
+        assert_eq!(timeout.wait(), LONGEST);
+        assert!(!timeout.broke(&cut(502), seconds(1)), "it fails");
+        assert!(!timeout.broke(&cut(403), seconds(60)), "it is refused");
+        assert!(timeout.broke(&cut(504), seconds(120)));
+        assert_eq!(timeout.wait(), seconds(110));
+        assert!(timeout.broke(&cut(504), seconds(60)));
+        assert_eq!(timeout.wait(), SHORTEST);
+        assert!(timeout.broke(&cut(504), seconds(30)));
+        assert_eq!(timeout.wait(), SHORTEST);
+        let mut timeout = HoldTimeout::default();
+        assert!(timeout.broke(&cut(502), seconds(100)), "the server may have been restarted");
+        assert_eq!(timeout.wait(), LONGEST);
+        timeout.answered(Duration::ZERO);
+        assert!(timeout.broke(&cut(502), seconds(100)));
+        assert_eq!(timeout.wait(), seconds(90));
+        let mut timeout = HoldTimeout::default();
+        assert!(timeout.broke(&cut(502), seconds(100)));
+        timeout.answered(seconds(200));
+        assert!(timeout.broke(&cut(502), seconds(100)), "networks fail now and then");
+        assert_eq!(timeout.wait(), LONGEST);
     }
 }

@@ -1,23 +1,26 @@
-//! What the syncs of an account return for, and what their answers bring (pure).
+//! What an account's syncs return for, and what their answers contain (pure).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, Gap, NewEvent, RoomNews};
-use crate::inbox::{RoomRead, WhatWasRead};
+use super::{Gap, Incoming, RoomNews};
+use crate::{
+    inbox::{RoomRead, WhatWasRead},
+    push::listed::EventRef,
+};
 
-/// Events of a room that an answer names; most rooms have one.
+/// Maximum number of a room's events in an answer.
 const EVENTS: usize = 20;
-/// Rooms whose receipts are asked for one by one; of more, all are.
+/// Maximum number of rooms in the filter of receipts; with more, receipts of all rooms are requested.
 const MAX_ROOMS: usize = 64;
 
-/// Account data that a login changes, so that a held sync answers to it.
+/// Account data that a login changes to make a held sync return.
 pub(super) const PROOF: &str = "org.pushbell.listening";
 
-/// What changes rooms but notifies nobody by the usual rules: it wakes nobody either. Where a rule of the person's wants
-/// it told, it is listed with what comes next.
+/// Event types that do not notify by default, and for which syncs do not return. If a rule of the person's own makes one
+/// notify, it is listed and recorded with the next event.
 const QUIET: [&str; 14] = [
     "m.reaction",
     "m.room.avatar",
@@ -35,28 +38,28 @@ const QUIET: [&str; 14] = [
     "im.vector.modular.widgets",
 ];
 
-/// What the syncs of an account return for, besides what is sent to the device.
+/// What an account's syncs return for, besides to-device messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Interest {
-    /// The rooms of ringing calls, where anything may end one.
+    /// The rooms of ringing calls, where any event may end one.
     pub(super) ringing: Vec<String>,
-    /// New messages; `None`: pushes bring them.
+    /// New messages; `None` if they are pushed.
     pub(super) messages: Option<Messages>,
 }
 
-/// Which messages.
+/// Which messages syncs return for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Messages {
-    /// Rooms in which nothing notifies.
+    /// Rooms that never notify.
     pub(super) muted: BTreeSet<String>,
-    /// Rooms that notify of mentions alone: the homeserver finds none in what is encrypted.
+    /// Rooms that notify of mentions alone, which the homeserver cannot see in encrypted events.
     pub(super) mentions_only: BTreeSet<String>,
-    /// Rooms with something that is unread here: who reads it elsewhere is to be noticed.
+    /// Rooms with unread notices, for which receipts are requested.
     pub(super) unread: BTreeSet<String>,
 }
 
 impl Interest {
-    /// The filter of such a sync.
+    /// The filter of such a sync, as JSON.
     pub(super) fn filter(&self) -> String {
         let nothing = json!({"not_types": ["*"]});
         let Some(Messages { muted, unread, .. }) = &self.messages else {
@@ -83,27 +86,27 @@ impl Interest {
         .to_string()
     }
 
-    /// What an answer to a sync from this token on brings that is to be in the inbox before its token is kept, if anything.
-    /// `user` is the account's own.
-    pub(super) fn brought(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Brought> {
+    /// What has to be recorded in the inbox of the answer to a sync from token `since`, if anything. `user` is the account's
+    /// own.
+    pub(super) fn incoming(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Incoming> {
         let messages = self.messages.as_ref()?;
-        // Who was removed, or has answered an invite elsewhere, is told by the list as well.
-        let mut brought =
-            Brought { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Brought::default() };
+        // The list also shows that the user was removed, or has answered an invite elsewhere.
+        let mut incoming =
+            Incoming { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Incoming::default() };
         for (room_id, room) in &rooms.join {
             let is_judged_here = messages.mentions_only.contains(room_id);
             let others = || room.timeline.events.iter().filter(|event| event.sender != user);
             let has_new = others().next().is_some() || room.timeline.limited;
             let count = room.unread_notifications.notification_count;
             let is_unjudged = |event: &&TimelineEvent| is_judged_here && event.r#type == "m.room.encrypted";
-            brought.unjudged.extend(others().filter(is_unjudged).map(|event| event.named(room_id)));
+            incoming.unjudged.extend(others().filter(is_unjudged).map(|event| event.named(room_id)));
             if is_judged_here && let Some(before) = room.timeline.prev_batch.clone().filter(|_| room.timeline.limited) {
-                brought.gaps.push(Gap { room_id: room_id.clone(), after: since.to_owned(), before });
+                incoming.gaps.push(Gap { room_id: room_id.clone(), after: since.to_owned(), before });
             }
             if has_new && count != Some(0) {
-                brought.lists_new = true;
+                incoming.lists_new = true;
                 let judged = others().filter(|event| !is_unjudged(event));
-                brought.rooms.push(RoomNews {
+                incoming.rooms.push(RoomNews {
                     room_id: room_id.clone(),
                     event_ids: judged.map(|event| event.event_id.clone()).collect(),
                     is_limited: room.timeline.limited,
@@ -116,22 +119,17 @@ impl Interest {
             } else {
                 room.ephemeral.events.iter().flat_map(|event| event.read_by(user)).collect()
             };
-            brought.read.extend(read.into_iter().map(|what| RoomRead { room_id: room_id.clone(), what }));
+            incoming.read.extend(read.into_iter().map(|what| RoomRead { room_id: room_id.clone(), what }));
         }
         let is_answered = |room: &&String| messages.unread.contains(*room);
         let answered = rooms.join.keys().chain(rooms.leave.keys()).filter(is_answered);
-        brought.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
-        (!brought.is_empty()).then_some(brought)
-    }
-
-    /// Whether something is new in the room of a ringing call.
-    pub(super) fn has_call_events(&self, rooms: &Rooms) -> bool {
-        self.ringing.iter().filter_map(|room| rooms.join.get(room)).any(|room| !room.timeline.events.is_empty())
+        incoming.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
+        (!incoming.is_empty()).then_some(incoming)
     }
 }
 
-/// The ids that a filter can have: of any other a homeserver refuses the whole sync, and a push may name anything.
-/// Room ids have a server name, or since room version 12 the hash of an event.
+/// The valid room ids among these. A homeserver refuses a sync with an invalid one in its filter, and a push may contain
+/// any. Room ids have a server name, or since room version 12 the hash of an event.
 fn valid<'a>(room_ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let is_valid = |id: &&str| id.strip_prefix('!').is_some_and(|id| id.contains(':') || id.len() == 43);
     room_ids.into_iter().map(String::as_str).filter(is_valid).collect()
@@ -147,8 +145,9 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    pub(super) fn is_empty(&self) -> bool {
-        self.join.is_empty() && self.invite.is_empty() && self.leave.is_empty()
+    /// Whether one of these rooms has new events.
+    pub(super) fn has_events_in(&self, room_ids: &[String]) -> bool {
+        room_ids.iter().filter_map(|room| self.join.get(room)).any(|room| !room.timeline.events.is_empty())
     }
 }
 
@@ -177,8 +176,8 @@ struct TimelineEvent {
 }
 
 impl TimelineEvent {
-    fn named(&self, room_id: &str) -> NewEvent {
-        NewEvent { room_id: room_id.to_owned(), event_id: self.event_id.clone() }
+    fn named(&self, room_id: &str) -> EventRef {
+        EventRef { room_id: room_id.to_owned(), event_id: self.event_id.clone() }
     }
 }
 
@@ -203,7 +202,7 @@ struct EphemeralEvent {
 }
 
 impl EphemeralEvent {
-    /// Up to where this user has read, if the event is receipts: each of theirs.
+    /// The user's receipts in this event.
     fn read_by(&self, user: &str) -> Vec<WhatWasRead> {
         let content = self.content.as_object().filter(|_| self.r#type == "m.receipt");
         let theirs = content.into_iter().flatten().flat_map(|(event_id, receipts)| {
@@ -236,7 +235,7 @@ impl AccountData {
         self.events.iter().any(|event| event.r#type == "m.push_rules")
     }
 
-    /// Whether the proof of this number is there.
+    /// Whether the proof with this number is there.
     pub(super) fn has_proof(&self, number: &str) -> bool {
         self.events.iter().any(|event| event.r#type == PROOF && event.content["number"] == number)
     }
@@ -255,8 +254,8 @@ mod tests {
         Interest { ringing: Vec::new(), messages: Some(messages) }
     }
 
-    fn brought(rooms: Value) -> Option<Brought> {
-        interest().brought(&serde_json::from_value(rooms).unwrap(), "s1", ME)
+    fn incoming(rooms: Value) -> Option<Incoming> {
+        interest().incoming(&serde_json::from_value(rooms).unwrap(), "s1", ME)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "each call has a literal")]
@@ -269,25 +268,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_homeserver_counts_is_listed_and_what_it_cannot_judge_is_judged_here() {
+    fn encrypted_events_of_mention_rooms_are_evaluated_here() {
         let nothing = || json!({});
-        let counted = brought(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
+        let counted = incoming(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
         assert!(counted.lists_new && counted.unjudged.is_empty());
-        assert!(brought(joined("!r", "@bob:hs", Value::Null, nothing())).unwrap().lists_new, "no count: nobody knows");
-        let few = brought(joined("!few", "@bob:hs", json!(0), nothing())).unwrap();
+        assert!(incoming(joined("!r", "@bob:hs", Value::Null, nothing())).unwrap().lists_new, "no count: nobody knows");
+        let few = incoming(joined("!few", "@bob:hs", json!(0), nothing())).unwrap();
         assert_eq!((few.lists_new, few.unjudged.len()), (false, 1));
-        let own = brought(joined("!few", ME, json!(0), nothing())).unwrap();
+        let own = incoming(joined("!few", ME, json!(0), nothing())).unwrap();
         assert!(own.unjudged.is_empty());
         assert!(
             own.read.iter().all(|read| read.what == WhatWasRead::Invite),
             "it is joined, and nothing of it is read"
         );
-        assert!(brought(json!({"invite": {"!i": {}}})).unwrap().lists_new);
-        assert_eq!(brought(json!({})), None);
+        assert!(incoming(json!({"invite": {"!i": {}}})).unwrap().lists_new);
+        assert_eq!(incoming(json!({})), None);
     }
 
     #[test]
-    fn what_is_new_in_a_room_comes_with_its_counts() {
+    fn new_events_of_a_room_come_with_its_counts() {
         let event = |id: &str, sender: &str, kind: &str| json!({"type": kind, "event_id": id, "sender": sender});
         let news = |room: &str, counts: Value| {
             let kinds = ["m.room.encrypted", "m.room.message"];
@@ -295,7 +294,7 @@ mod tests {
                 [event("$1", "@bob:hs", kinds[0]), event("$2", ME, kinds[1]), event("$3", "@bob:hs", kinds[1])];
             let timeline = json!({"events": events, "limited": true});
             let room = json!({"join": {room: {"timeline": timeline, "unread_notifications": counts}}});
-            let mut rooms = brought(room).unwrap_or_default().rooms;
+            let mut rooms = incoming(room).unwrap_or_default().rooms;
             assert!(rooms.iter().all(|room| room.is_limited));
             rooms.pop().map(|news| (news.event_ids.join(" "), news.unread, news.highlights))
         };
@@ -306,7 +305,7 @@ mod tests {
             let timeline = json!({"events": [], "limited": true, "prev_batch": "p"});
             let rooms =
                 json!({"join": {room: {"timeline": timeline, "unread_notifications": {"notification_count": 0}}}});
-            brought(rooms).unwrap_or_default().gaps
+            incoming(rooms).unwrap_or_default().gaps
         };
         let gap = Gap { room_id: "!few".to_owned(), after: "s1".to_owned(), before: "p".to_owned() };
         assert_eq!((left_out("!r"), left_out("!few")), (vec![], vec![gap]));
@@ -315,10 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn receipts_of_mine_and_counts_of_zero_are_reading() {
+    fn own_receipts_and_zero_counts_mark_as_read() {
         let read = |room: &str, count: u64, receipts: Value| {
-            let brought = brought(joined(room, ME, json!(count), receipts)).unwrap_or_default();
-            let read = brought.read.into_iter().map(|read| read.what);
+            let incoming = incoming(joined(room, ME, json!(count), receipts)).unwrap_or_default();
+            let read = incoming.read.into_iter().map(|read| read.what);
             read.filter(|what| *what != WhatWasRead::Invite).collect::<Vec<_>>()
         };
         let of = |thread: &str| WhatWasRead::UpTo { event_id: "$7".to_owned(), thread: Some(thread.to_owned()) };
@@ -336,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_has_valid_room_ids_alone() {
+    fn a_filter_has_only_valid_room_ids() {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
         let filter = |interest: Interest| -> Value { serde_json::from_str(&interest.filter()).unwrap() };
         let hash = format!("!{}", "a".repeat(43));

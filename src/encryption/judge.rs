@@ -1,4 +1,4 @@
-//! The push rules of an account whose homeserver counts what notifies, and does not list it.
+//! Evaluates push rules for an account whose homeserver counts events that notify, and does not list them.
 
 use ruma::{UserId, serde::Raw};
 use serde_json::{
@@ -9,7 +9,7 @@ use serde_json::{
 use super::{api::Api, machine::Plain, rules::Rules};
 use crate::{accounts::SignIn, inbox::Verdict, push::notify::Notification, secrets::Secrets, session::Sessions};
 
-/// What is known of the rules, and of rooms.
+/// Evaluates one account's push rules.
 pub(crate) struct Judge {
     api: Api,
     rules: Rules,
@@ -22,7 +22,7 @@ impl Judge {
         Self { api, rules: Rules::default(), user: sign_in.user_id.clone() }
     }
 
-    /// What the rules want of an event of the room; [`Verdict::AsPushed`] where they cannot be asked.
+    /// The result of the rules for an event of the room; [`Verdict::AsPushed`] if they are not available.
     pub(crate) async fn verdict(&mut self, room_id: &str, event: &Notification) -> Verdict {
         let (Ok(user), Some(plain)) = (UserId::parse(&self.user), plain(room_id, event)) else {
             return Verdict::AsPushed;
@@ -31,7 +31,7 @@ impl Judge {
     }
 }
 
-/// The event as the rules look at it.
+/// The event in the form that the rules evaluate.
 fn plain(room_id: &str, event: &Notification) -> Option<Plain> {
     let event_type = event.event_type.clone()?;
     let content = RawValue::from_string(event.content.clone().unwrap_or_else(|| "{}".to_owned())).ok()?;
@@ -40,7 +40,7 @@ fn plain(room_id: &str, event: &Notification) -> Option<Plain> {
         "origin_server_ts": 0, "content": content,
     });
     if event_type == "m.room.tombstone" {
-        // Of the rooms' state, the usual rules notify of this alone.
+        // The only state event for which default rules notify.
         whole["state_key"] = Value::String(String::new());
     }
     let whole = to_raw_value(&whole).ok()?;

@@ -57,21 +57,6 @@ pub(super) fn sync_path(since: Option<&str>, wait: Duration, filter: &str) -> St
     )
 }
 
-impl SyncAnswer {
-    /// Whether nothing but its token has to be stored. `counts`: the known key counts at the homeserver.
-    pub(super) fn is_idle(&self, counts: &KeyCounts) -> bool {
-        self.to_device.events.is_empty()
-            && self.device_lists.is_empty()
-            && self.rooms.is_empty()
-            && self.key_counts() == *counts
-    }
-
-    /// The number of keys of this device at the homeserver.
-    pub(super) fn key_counts(&self) -> KeyCounts {
-        self.device_one_time_keys_count.clone()
-    }
-}
-
 /// The open keys of one session. Cheap to clone; clones share the same keys.
 #[derive(Clone)]
 pub(super) struct Machine {
@@ -79,7 +64,7 @@ pub(super) struct Machine {
     pub(super) api: Arc<Api>,
     pub(super) store: Store,
     user: String,
-    /// Where the next sync begins of who leaves the store's token where it is, once there has been one.
+    /// Set if syncs do not advance the store's token: where the next one starts, after the first.
     own_token: Option<Arc<Mutex<Option<String>>>>,
     _lock: Arc<Lock>,
 }
@@ -99,9 +84,6 @@ pub(super) struct Synced {
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
 }
-
-/// Number of one-time keys of each kind.
-pub(super) type KeyCounts = BTreeMap<OneTimeKeyAlgorithm, UInt>;
 
 /// A verification request of another session of the account: the unmodified to-device event.
 pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
@@ -219,8 +201,8 @@ impl Machine {
         Ok((Self { olm, api, store, user, own_token: None, _lock: Arc::new(lock) }, key))
     }
 
-    /// The same for somebody who does not record what syncs tell of rooms: the store's token is set where there is none, and
-    /// else stays, so that the running program is told of all of it. What is sent to the device it may get once more.
+    /// The same for a command, whose syncs do not report events of rooms: the store's token is set only if there is none, so
+    /// that the running program still receives them. It may receive to-device messages twice.
     pub(super) fn keeping_token(self) -> Self {
         Self { own_token: Some(Arc::default()), ..self }
     }

@@ -1,35 +1,34 @@
-//! Reading end-to-end encrypted messages: a session that Pushbell has made is an encryption device of its own, which other
-//! people's clients send their room keys to.
+//! Reads end-to-end encrypted messages. A session that Pushbell has made is an encryption device of its own, to which
+//! other people's clients send their room keys.
 //!
 //! ```text
-//! inbox: a notice with ciphertext ──► reader ──► machine: decrypt ──► rules: what is it to do? ──► inbox: sealed
+//! inbox: a notice with ciphertext ──► reader ──► machine: decrypt ──► rules: evaluate ──► inbox: sealed
 //!                                       │ no key yet
-//!                                       └──► machine: one /sync at a time, until the key has come
+//!                                       └──► machine: one /sync at a time, until the key has arrived
 //! ```
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | `tasks` | one reader for each account whose session is our own, started and ended with it |
-//! | `reader` | the task that owns an account's machine, and the order of things |
+//! | `reader` | the task that owns an account's machine and syncs |
 //! | `syncing` | the account's syncs, one at a time |
-//! | `missing` | the notices whose keys are looked for |
-//! | `held` | the sync that the homeserver holds open, and what is kept between two |
+//! | `missing` | the notices whose keys are searched for |
+//! | `held` | the sync that the homeserver holds open, and the state between two of them |
 //! | `interest` | what syncs return for, and what their answers bring |
-//! | `judge` | push rules for what a homeserver counts and does not list |
+//! | `judge` | push rules for events that a homeserver counts and does not list |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
-//! | `proof` | that a held sync answers to what is new |
-//! | `rules` | the account's push rules, asked anew about what was decrypted |
-//! | `trust` | making the session a verified one, with the recovery key |
-//! | `emoji` | the same by comparing emoji with another session |
-//! | `backup` | the account's key backup, where the user wants it to be read |
-//! | `gossip` | its key, asked of another session |
-//! | `standing` | how session and backup stand, and what of it the user has not been told |
-//! | `store` | where an account's keys lie, who has them open, and what they are locked with |
-//! | `api` | requests of a session, whose token is renewed |
+//! | `proof` | proves that the homeserver answers a held sync at once |
+//! | `rules` | evaluates the account's push rules for decrypted events |
+//! | `trust` | verifies the session with the recovery key |
+//! | `emoji` | verifies it by comparing emoji with another session |
+//! | `backup` | the account's key backup, if the user wants it to be read |
+//! | `gossip` | requests the backup's key from another session |
+//! | `session_state` | the state of session and backup, and the news that the user gets of it |
+//! | `store` | the place, the lock and the key of an account's key store |
+//! | `api` | requests of a session, with token renewal |
 //!
-//! The store is the device: without it the session cannot read anything, and an older copy of it breaks the device. So one
-//! process at a time has a store open, which a lock beside it sees to, and a session without its store gives way to a
-//! new one.
+//! The store is the device: without it the session cannot read anything, and an older copy of it breaks the device. So a
+//! lock lets one process at a time open a store, and a session without its store is replaced by a new one.
 
 #[cfg(not(feature = "encryption"))]
 mod absent;
@@ -62,7 +61,7 @@ mod rules;
 #[cfg(feature = "encryption")]
 mod send;
 #[cfg(feature = "encryption")]
-mod standing;
+mod session_state;
 #[cfg(feature = "encryption")]
 mod store;
 #[cfg(feature = "encryption")]
@@ -76,8 +75,7 @@ use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::accounts::SignIn;
-use crate::inbox::RoomRead;
+use crate::{accounts::SignIn, inbox::RoomRead, push::listed::EventRef};
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
     Absent as VerifyError, Encryption, Judge, forget, has_store, prove_listening, seals, set_up, use_backup,
@@ -94,107 +92,101 @@ pub(crate) use {
     trust::{VerifyError, set_up, use_backup, verify},
 };
 
-/// What the owner of an account's syncs tells of the rooms of its ringing calls.
+/// News of the rooms of an account's ringing calls, from the owner of its syncs.
 #[derive(Debug)]
 pub(crate) struct CallNews {
     /// Name of the account.
     pub(crate) account: Arc<str>,
-    /// Something is new in one of the rooms, or may be.
+    /// One of the rooms has, or may have, new events.
     pub(crate) is_new: bool,
-    /// Until then a sync watches the rooms, and what is new there will be told.
+    /// Until then a sync covers the rooms, and new events are reported.
     pub(crate) watched_until: Instant,
 }
 
-/// How the syncs of an account go that the homeserver holds open.
+/// News of an account's held sync or relay.
 #[derive(Debug)]
-pub(crate) struct HeldNews {
+pub(crate) struct ConnectionNews {
     /// Name of the account.
     pub(crate) account: Arc<str>,
-    pub(crate) news: Held,
+    pub(crate) event: ConnectionEvent,
 }
 
+/// An event of a held sync or a relay.
 #[derive(Debug)]
-pub(crate) enum Held {
-    /// The homeserver answers: what is new is told at once.
+pub(crate) enum ConnectionEvent {
+    /// It is connected: new events arrive at once.
     Connected,
-    /// It does not now, and why.
+    /// It is not connected, for this reason, and is retried.
     Lost(String),
-    /// It will not until the person has done something.
+    /// It refuses access, for this reason; only the person can fix that.
     Refused(String),
-    /// Something has come. It comes again unless `taken` is told that it is in the inbox.
-    Came { brought: Brought, taken: oneshot::Sender<bool> },
+    /// Something has arrived. It arrives again unless `recorded` reports that it is in the inbox.
+    Arrived { incoming: Incoming, recorded: oneshot::Sender<bool> },
 }
 
-/// What a held sync or a relay has brought.
+/// What has arrived over a held sync or a relay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Brought {
-    /// The homeserver lists something that may be new.
+pub(crate) struct Incoming {
+    /// The homeserver's list may have new events.
     pub(crate) lists_new: bool,
-    /// What is unread here may have been read elsewhere: the list says.
+    /// Unread events may have been read elsewhere, which the list shows.
     pub(crate) may_be_read: bool,
-    /// Nothing of it was held back: a call in it rings.
+    /// It arrived without delay: a call in it rings.
     pub(crate) is_live: bool,
-    /// Events that the homeserver cannot judge.
-    pub(crate) unjudged: Vec<NewEvent>,
-    /// Events that it has pushed.
-    pub(crate) pushed: Vec<NewEvent>,
-    /// What is new in rooms that it counts something in.
+    /// Encrypted events for which only we can evaluate push rules.
+    pub(crate) unjudged: Vec<EventRef>,
+    /// Events that the homeserver has pushed.
+    pub(crate) pushed: Vec<EventRef>,
+    /// New events in rooms with a non-zero count.
     pub(crate) rooms: Vec<RoomNews>,
-    /// Where more has come than was brought, and the homeserver counts nothing.
+    /// Gaps in the timelines of rooms whose events the homeserver does not count.
     pub(crate) gaps: Vec<Gap>,
     /// What was read elsewhere.
     pub(crate) read: Vec<RoomRead>,
 }
 
-impl Brought {
+impl Incoming {
     #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
     fn is_empty(&self) -> bool {
         !self.lists_new && self.unjudged.is_empty() && self.gaps.is_empty() && self.read.is_empty()
     }
 }
 
-/// An event that a sync names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewEvent {
-    pub(crate) room_id: String,
-    pub(crate) event_id: String,
-}
-
-/// What is new in a room.
+/// New events in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RoomNews {
     pub(crate) room_id: String,
     /// The newest events of others, oldest first.
     pub(crate) event_ids: Vec<String>,
-    /// More has come than these.
+    /// There are more than these.
     pub(crate) is_limited: bool,
-    /// So many events are unread in it by the homeserver's count.
+    /// The homeserver's count of unread events.
     pub(crate) unread: Option<u64>,
-    /// Among them so many highlights.
+    /// The number of highlights among them.
     pub(crate) highlights: u64,
 }
 
-/// Events of a room that a sync has left out.
+/// A gap in a room's timeline: events that a sync has left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gap {
     pub(crate) room_id: String,
-    /// The token that they come after.
+    /// The token before them.
     pub(crate) after: String,
-    /// The one that they come before.
+    /// The token after them.
     pub(crate) before: String,
 }
 
-/// Why an event was not sent into an encrypted room, or is not known to be.
+/// Why an event was not, or may not have been, sent into an encrypted room.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct NotSent {
     pub(crate) reason: String,
-    /// Whether trying again may help.
+    /// Whether a retry may help.
     pub(crate) is_temporary: bool,
 }
 
 impl NotSent {
-    /// Nobody can encrypt for the account.
+    /// The account has no keys.
     fn without_keys() -> Self {
         let reason = "the room is encrypted, and this session has no encryption keys: nothing is sent in clear";
         Self { reason: reason.to_owned(), is_temporary: false }
@@ -207,38 +199,38 @@ impl NotSent {
 pub(crate) enum Trust {
     /// The account has no cross-signing identity.
     NoIdentity,
-    /// It is not signed by the account's identity.
+    /// Not signed.
     Unverified,
-    /// It is.
+    /// Signed.
     Verified,
 }
 
-/// What is known of a session once its keys are at the homeserver.
+/// The state of a session whose keys have been uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetUp {
     /// Whether it is verified.
     pub(crate) trust: Trust,
     /// Whether another session of the account could verify it.
     pub(crate) has_other_sessions: bool,
-    /// Another session has asked to verify it, within the last ten minutes.
+    /// Another session has requested verification within the last ten minutes.
     pub(crate) is_asked: bool,
 }
 
-/// What the user is told or asked while emoji are compared.
+/// A step of comparing emoji that the user sees.
 #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption takes these steps"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step<'a> {
-    /// The other sessions were asked: one has to accept.
+    /// A request was sent to the other sessions: one has to accept it.
     Asking,
-    /// Another session, of this name, has asked, and is answered.
+    /// A request of the session with this name is being accepted.
     AskedBy(&'a str),
-    /// Does the other session show the same emoji, each of these with its name? Numbers have no name.
+    /// Asks whether the other session shows the same emoji, given with their names, or numbers, which have none.
     Compare(&'a [(String, &'static str)]),
-    /// They matched here: the other session has to say so too, and signs this one.
+    /// They match here: the other session has to confirm too, and signs this one.
     Waiting,
 }
 
-/// What a session of another client lacks, as a sentence without its end.
+/// Why encrypted messages are not read in a session of another client, as a sentence without a full stop.
 pub(crate) fn not_read(sign_in: &SignIn) -> String {
     if cfg!(feature = "encryption") {
         format!(

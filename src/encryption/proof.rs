@@ -1,5 +1,5 @@
-//! That the homeserver answers a sync that it holds as soon as something is new: account data of our own changes, and the
-//! answer tells of it.
+//! Proves that the homeserver answers a held sync as soon as there is something new: account data of our own is changed,
+//! and the sync has to return it.
 
 use std::{pin::pin, time::Duration};
 
@@ -16,21 +16,21 @@ use super::{
 };
 use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
 
-/// How long a sync is held at most.
+/// Timeout of the held sync.
 const WAIT: Duration = Duration::from_secs(20);
-/// What lasts so long is held.
+/// A sync that lasts this long is being held.
 const LEAD: Duration = Duration::from_secs(1);
-/// The answer is wanted so soon after the change.
+/// Time limit of the answer after the change.
 const PROMPT: Duration = Duration::from_secs(5);
-/// How long all of it may take.
+/// Time limit of the whole proof.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Other things may come before what is waited for.
+/// Maximum number of answers: there may be others first.
 const MAX_ANSWERS: usize = 10;
 
-/// Proves it for this session. What the answers bring besides is not taken in, and comes again.
+/// Proves it for this session. Other content of the answers is not processed, and the homeserver sends it again.
 ///
 /// # Errors
-/// When no answer tells of the change soon.
+/// When no answer returns the change in time.
 pub(crate) async fn prove_listening(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<(), EncryptionError> {
     let machine = trust::open(paths, secrets, sign_in).await?;
     if machine.token().await?.is_none() {
@@ -53,7 +53,7 @@ async fn prove(machine: &Machine, user: &str, number: &str) -> Result<(), Encryp
     for _ in 0..MAX_ANSWERS {
         let from = since.take();
         let mut held = pin!(poll(from.as_deref()));
-        // What is pending is answered at once, and not before the next is held does anything change.
+        // Pending events are returned at once; the account data is changed only while a sync is being held.
         let answer = tokio::select! {
             answer = &mut held => answer?,
             () = sleep(LEAD) => {

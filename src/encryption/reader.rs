@@ -1,9 +1,8 @@
-//! The task that reads an account's encrypted messages: sole owner of its keys, which it opens when they are needed and
-//! closes when they are not.
+//! The task that reads an account's encrypted messages: sole owner of its keys, which it opens when needed and closes when
+//! idle.
 //!
-//! What the push carries is decrypted at once. If the key is not there yet, one sync after the other looks for it, never
-//! two at a time; meanwhile whatever else comes is decrypted. After a short while the popup goes up as "Encrypted message",
-//! and is replaced when the key comes.
+//! Pushed ciphertext is decrypted at once. If the key is missing, one sync after another searches for it; other notices
+//! are decrypted meanwhile. After a short time the popup is shown as "Encrypted message", and replaced when the key arrives.
 
 mod holding;
 mod notices;
@@ -16,14 +15,14 @@ use tokio::{
 };
 
 use super::{
-    CallNews, HeldNews, NotSent,
+    CallNews, ConnectionNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
     held::{self, Listening},
     machine::{Encrypted, Machine, VerificationAsk},
     missing::Missing,
     rules::Rules,
-    standing::{self, News},
+    session_state::{self, News},
     syncing::{self, Progress, Syncing},
 };
 use crate::{
@@ -35,65 +34,66 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(5);
 /// Interval of syncs while nothing is pushed.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
-/// First and longest delay after a failure.
+/// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5 * 60));
 /// Notices read at a time.
 const BATCH: usize = 64;
 
-/// What all readers use.
+/// Shared by all readers.
 pub(super) struct ReaderContext {
     pub(super) inbox: Inbox,
     pub(super) secrets: Secrets,
     pub(super) paths: Paths,
-    /// Takes what is learned of the rooms of ringing calls.
+    /// Receives news of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
-    /// Takes what comes over the syncs of accounts that listen.
-    pub(super) held: mpsc::UnboundedSender<HeldNews>,
-    /// Takes what is reported of an account, by its name.
+    /// Receives news of held syncs.
+    pub(super) held: mpsc::UnboundedSender<ConnectionNews>,
+    /// Receives reports, with the name of the account.
     pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
 }
 
-/// What a reader reports.
+/// A report of a reader.
 #[derive(Debug)]
 pub(super) enum Report {
     Status(EncryptionStatus),
     News(News),
 }
 
-/// Something that is asked of a reader, and who waits for the answer.
-pub(super) enum Job {
+/// A command to a reader.
+pub(super) enum Command {
+    Wake(Wake),
+    /// Calls ring in these rooms, and in no others.
+    Ringing(Vec<String>),
+    /// Whether to listen for new messages.
+    Listen(bool),
     Send(Outgoing),
-    Read(RoomEvents),
+    Decrypt(RoomEvents),
 }
 
-/// An event that is to be sent.
+/// Something has happened that concerns all readers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wake {
+    /// There may be notices to decrypt.
+    Notices,
+    /// Keys may have arrived, or a retry may succeed.
+    Upkeep,
+    /// The user is present: another session may have asked to verify this one.
+    Look,
+    /// The network has changed, or the computer slept: connections are dead.
+    Reconnect,
+}
+
+/// An event to send.
 pub(super) struct Outgoing {
     pub(super) event: OutgoingEvent,
     pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
 }
 
-/// Events of a room that are to be read.
+/// Events of a room to decrypt.
 pub(super) struct RoomEvents {
     pub(super) room_id: String,
     pub(super) events: Vec<RoomEvent>,
     pub(super) answer: oneshot::Sender<Vec<RoomEvent>>,
-}
-
-/// What a reader is told.
-#[derive(Debug, Clone)]
-pub(super) enum Wake {
-    /// There may be notices to decrypt.
-    Notices,
-    /// Keys may have come, or what failed may work.
-    Upkeep,
-    /// The user is there: another session may have asked to verify this one.
-    Look,
-    /// Calls ring in these rooms, and in no others.
-    Ringing(Vec<String>),
-    /// Whether new messages are listened for.
-    Listen(bool),
-    /// The network has changed, or the computer slept: what was connected is no more.
-    Reconnect,
 }
 
 /// Reads one account's encrypted messages.
@@ -105,14 +105,14 @@ pub(super) struct Reader {
     rules: Rules,
     syncing: Syncing,
     missing: Missing,
-    to_do: ToDo,
-    tries: Tries,
-    /// The rooms of ringing calls. While no key is looked for, a sync watches them.
+    pending: Pending,
+    retries: Retries,
+    /// The rooms of ringing calls, covered by a held sync.
     ringing: Vec<String>,
     listening: Listening,
-    /// What waits to be sent. Sending syncs, and so waits for the end of a search.
+    /// Events to send. Sending syncs, so it waits for the end of another sync.
     outgoing: VecDeque<Outgoing>,
-    /// The last request to verify the session, until it is told.
+    /// The last request to verify the session, until it is reported.
     asked: Option<VerificationAsk>,
     status: EncryptionStatus,
 }
@@ -124,40 +124,40 @@ struct OpenKeys {
     close_at: Option<Instant>,
 }
 
-/// What is to be done as soon as it can be.
-struct ToDo {
-    /// There may be notices that nobody has tried to decrypt.
+/// Work that is due as soon as possible.
+struct Pending {
+    /// There may be notices that were not tried yet.
     notices: bool,
-    /// Keys have come since what is missing was tried.
+    /// Keys have arrived since undecryptable notices were last tried.
     missing: bool,
-    /// What lacked its key may not any more, whatever its session.
+    /// Notices whose search has ended are to be tried again, whatever their session.
     late: bool,
-    /// Keys are looked for then, even if none is missing.
+    /// When to sync, even if no key is missing.
     upkeep_at: Instant,
 }
 
-/// When it may be tried again, after failures.
-struct Tries {
+/// The state of retries.
+struct Retries {
     at: Option<Instant>,
     backoff: Backoff,
-    /// Only the user can do something about it.
-    are_over: bool,
+    /// Retries do not help: only the user can fix the failure.
+    are_useless: bool,
 }
 
-impl ToDo {
-    /// All of it, as when it is not known what an earlier run has left.
+impl Pending {
+    /// Everything: what an earlier run has left is unknown.
     fn all() -> Self {
         Self { notices: true, missing: true, late: true, upkeep_at: Instant::now() }
     }
 }
 
-impl Tries {
+impl Retries {
     fn new() -> Self {
-        Self { at: None, backoff: Backoff::new(RETRY.0, RETRY.1), are_over: false }
+        Self { at: None, backoff: Backoff::new(RETRY.0, RETRY.1), are_useless: false }
     }
 
     fn may_begin(&self, now: Instant) -> bool {
-        !self.are_over && self.at.is_none_or(|at| at <= now)
+        !self.are_useless && self.at.is_none_or(|at| at <= now)
     }
 
     fn succeeded(&mut self) {
@@ -167,18 +167,18 @@ impl Tries {
 
     fn failed(&mut self, error: &EncryptionError, now: Instant) {
         let wait = if matches!(error, EncryptionError::Busy) {
-            // A command has the keys open, for as long as somebody looks for the recovery key.
+            // A command has the keys open.
             syncing::INTERVAL
         } else if error.is_refused() {
-            // The homeserver lacks what is asked for, or does not allow it.
+            // The homeserver does not support or allow the request.
             UPKEEP
         } else {
             self.backoff.next()
         };
-        (self.at, self.are_over) = (Some(now + wait), error.is_final());
+        (self.at, self.are_useless) = (Some(now + wait), error.is_final());
     }
 
-    /// What has failed is tried again then, and nothing else has.
+    /// A held sync has failed: only that is retried.
     fn wait(&mut self, error: &EncryptionError, now: Instant) {
         let wait = self.backoff.next();
         self.at = Some(now + error.retry_after().map_or(wait, |asked| asked.max(wait)));
@@ -195,8 +195,8 @@ impl Reader {
             rules: Rules::default(),
             syncing: Syncing::new(),
             missing: Missing::default(),
-            to_do: ToDo::all(),
-            tries: Tries::new(),
+            pending: Pending::all(),
+            retries: Retries::new(),
             ringing: Vec::new(),
             listening: Listening::new(listens),
             outgoing: VecDeque::new(),
@@ -205,44 +205,15 @@ impl Reader {
         }
     }
 
-    /// Runs until its sender of wakes is gone.
-    pub(super) async fn run(
-        mut self,
-        mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut jobs: mpsc::UnboundedReceiver<Job>,
-    ) {
+    /// Runs until the sender of commands is dropped.
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         loop {
             self.step().await;
             let due = self.due();
             tokio::select! {
-                wake = wakes.recv() => match wake {
-                    Some(Wake::Notices) => self.to_do.notices = true,
-                    Some(Wake::Upkeep) => {
-                        self.rules.ask_again();
-                        (self.to_do.notices, self.to_do.late) = (true, true);
-                        self.to_do.upkeep_at = Instant::now();
-                        (self.tries.at, self.tries.are_over) = (None, false);
-                    }
-                    // A verified session is asked nothing, and what has failed may work: the keyring may be unlocked too.
-                    Some(Wake::Look) => if self.status.verified == Some(false) || self.tries.at.is_some() {
-                        (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
-                    },
-                    Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
-                        self.ringing = rooms;
-                        self.syncing.end_hold();
-                    },
-                    Some(Wake::Listen(on)) => if self.listening.turn(on) {
-                        self.syncing.end_hold();
-                    },
-                    Some(Wake::Reconnect) => self.reconnect(),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
                     None => return,
-                },
-                Some(job) = jobs.recv() => match job {
-                    Job::Send(outgoing) => {
-                        self.outgoing.push_back(outgoing);
-                        self.syncing.end_hold();
-                    }
-                    Job::Read(events) => self.read_events(events).await,
                 },
                 progress = self.syncing.progress() => match progress {
                     Progress::Found(found) => self.keys_came(found).await,
@@ -254,19 +225,54 @@ impl Reader {
         }
     }
 
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Wake(Wake::Notices) => self.pending.notices = true,
+            Command::Wake(Wake::Upkeep) => {
+                self.rules.ask_again();
+                (self.pending.notices, self.pending.late) = (true, true);
+                self.pending.upkeep_at = Instant::now();
+                (self.retries.at, self.retries.are_useless) = (None, false);
+            }
+            Command::Wake(Wake::Look) => {
+                // Verified sessions get no requests. A retry may succeed: the keyring may have been unlocked.
+                if self.status.verified == Some(false) || self.retries.at.is_some() {
+                    (self.pending.upkeep_at, self.retries.at) = (Instant::now(), None);
+                }
+            }
+            Command::Wake(Wake::Reconnect) => self.reconnect(),
+            Command::Ringing(rooms) => {
+                if self.ringing != rooms {
+                    self.ringing = rooms;
+                    self.syncing.end_hold();
+                }
+            }
+            Command::Listen(on) => {
+                if self.listening.turn(on) {
+                    self.syncing.end_hold();
+                }
+            }
+            Command::Send(outgoing) => {
+                self.outgoing.push_back(outgoing);
+                self.syncing.end_hold();
+            }
+            Command::Decrypt(events) => self.decrypt_events(events).await,
+        }
+    }
+
     /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
         let search = self.syncing.next_at();
-        let search = if self.lacks_keys() { search } else { search.max(self.to_do.upkeep_at) };
+        let search = if self.lacks_keys() { search } else { search.max(self.pending.upkeep_at) };
         let hold = self.is_to_hold().then_some(self.listening.begin_at);
         let next = hold.map_or(search, |hold| hold.min(search));
-        let next = Some(next).filter(|_| !self.syncing.is_under_way() && !self.tries.are_over);
-        let next = next.map(|at| self.tries.at.map_or(at, |retry| at.max(retry)));
+        let next = Some(next).filter(|_| !self.syncing.is_under_way() && !self.retries.are_useless);
+        let next = next.map(|at| self.retries.at.map_or(at, |retry| at.max(retry)));
         let close = self.keys.close_at.filter(|_| !self.syncing.uses_keys() && self.keys.machine.is_some());
         [next, self.missing.held_until(), close].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     async fn step(&mut self) {
         while !self.syncing.is_under_way()
             && let Some(outgoing) = self.outgoing.pop_front()
@@ -275,14 +281,14 @@ impl Reader {
         }
         let now = Instant::now();
         let is_held_too_long = self.missing.held_until().is_some_and(|until| until <= now);
-        if (std::mem::take(&mut self.to_do.notices) || is_held_too_long)
+        if (std::mem::take(&mut self.pending.notices) || is_held_too_long)
             && let Err(error) = self.read_notices().await
         {
             self.failed(&error);
         }
         self.missing.expire(now);
-        let is_wanted = self.lacks_keys() || self.to_do.upkeep_at <= now;
-        let may_try = !self.syncing.is_under_way() && self.tries.may_begin(Instant::now());
+        let is_wanted = self.lacks_keys() || self.pending.upkeep_at <= now;
+        let may_try = !self.syncing.is_under_way() && self.retries.may_begin(Instant::now());
         if is_wanted && self.syncing.may_search(now) {
             self.syncing.end_hold();
         }
@@ -296,7 +302,7 @@ impl Reader {
         }
     }
 
-    /// Whether a search is to look for keys. A sync that is held brings those that are sent.
+    /// Whether a search for keys is needed. A held sync returns keys that are sent, so only the backup is searched then.
     fn lacks_keys(&self) -> bool {
         if self.listening.is_on { self.missing.wants_backup() } else { !self.missing.is_empty() }
     }
@@ -305,7 +311,7 @@ impl Reader {
         self.listening.is_on || !self.ringing.is_empty()
     }
 
-    /// Begins to look for keys, and for whatever else was sent to the device.
+    /// Begins a search for keys and other to-device messages.
     async fn begin_search(&mut self, now: Instant) {
         let begun = async {
             let machine = self.machine().await?;
@@ -314,31 +320,31 @@ impl Reader {
         };
         match begun.await {
             Ok((machine, interest)) => {
-                self.to_do.upkeep_at = now + UPKEEP;
+                self.pending.upkeep_at = now + UPKEEP;
                 let patience = if self.listening.is_on { Duration::ZERO } else { self.missing.patience(now) };
-                self.listening.search_tells = interest.messages.is_some();
-                self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.teller()));
+                self.listening.search_reports = interest.messages.is_some();
+                self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.reporter()));
             }
             Err(error) => self.failed(&error),
         }
     }
 
     fn tell_of_calls(&self, is_new: bool, watched_until: Instant) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
     async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
-        (self.to_do.notices, self.to_do.missing) = (true, true);
-        // After a mere upkeep nothing else may come for hours.
+        (self.pending.notices, self.pending.missing) = (true, true);
+        // Otherwise the store would stay open after an upkeep.
         self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(backup) if std::mem::take(&mut self.to_do.late) => {
-                self.tries.at = None;
+            Ok(backup) if std::mem::take(&mut self.pending.late) => {
+                self.retries.at = None;
                 let read = self.read_late(|_| true).await;
                 if backup == Some(BackupState::Current) && self.missing.has_wanted() {
                     // The backup may have the keys.
-                    self.to_do.upkeep_at = Instant::now();
+                    self.pending.upkeep_at = Instant::now();
                 }
                 read.map(|()| backup)
             }
@@ -350,25 +356,25 @@ impl Reader {
         };
         match looked {
             Ok(Some(BackupState::Unknown)) => {
-                // It is asked again, and nothing else waits for that.
-                self.tries.at = None;
-                self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
+                // Retried without delaying anything else.
+                self.retries.at = None;
+                self.pending.upkeep_at = Instant::now() + self.retries.backoff.next();
                 self.covered().await;
             }
             Ok(_) => {
-                self.tries.succeeded();
+                self.retries.succeeded();
                 self.covered().await;
             }
             Err(error) => self.failed(&error),
         }
     }
 
-    /// Reports how the session stands, and what of it is new.
+    /// Reports the state of the session, and news of it.
     async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
+        let (state, news) = session_state::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
         self.asked = None;
-        self.report_status(standing.describe(&self.account));
+        self.report_status(state.describe(&self.account));
         for news in news {
             self.report(Report::News(news));
         }
@@ -380,15 +386,15 @@ impl Reader {
         let sent = self.sync_and_send(&event).await;
         self.keys.close_at = Some(Instant::now() + IDLE);
         self.listening.token_changed(None, false);
-        // Who asked may have gone.
+        // The receiver may have given up.
         drop(answer.send(sent.map_err(|error| NotSent {
             is_temporary: !error.is_final() && !error.is_refused(),
             reason: error.to_string(),
         })));
     }
 
-    /// Answers with what these events say, as far as their keys are there.
-    async fn read_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
+    /// Answers with these events, decrypted if their keys are available.
+    async fn decrypt_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
         match self.machine().await {
             Ok(machine) => {
                 for event in events.iter_mut().filter(|event| event.is_encrypted()) {
@@ -402,27 +408,27 @@ impl Reader {
             }
             Err(error) => tracing::debug!(account = &*self.account, "events of a room are not read: {error}"),
         }
-        // Who asked may have gone.
+        // The receiver may have given up.
         drop(answer.send(events));
     }
 
     async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        // Who has come, gone or got another device since the last sync.
+        // Learns of changed devices since the last sync.
         let synced = if self.listening.is_on {
             let interest = self.interest(&machine.api).await?;
-            held::sync(&machine, Duration::ZERO, &interest, &self.teller()).await?
+            held::sync(&machine, Duration::ZERO, &interest, &self.reporter()).await?
         } else {
             machine.sync(Duration::ZERO).await?
         };
         if synced.request.is_some() {
-            self.to_do.upkeep_at = Instant::now();
+            self.pending.upkeep_at = Instant::now();
         }
         self.keys_came(synced).await;
         machine.send_encrypted(event).await
     }
 
-    /// The keys, open.
+    /// The keys, opened if necessary.
     async fn machine(&mut self) -> Result<Machine, EncryptionError> {
         if let Some(machine) = &self.keys.machine {
             return Ok(machine.clone());
@@ -435,8 +441,8 @@ impl Reader {
 
     fn failed(&mut self, error: &EncryptionError) {
         let now = Instant::now();
-        self.tries.failed(error, now);
-        (self.to_do.late, self.to_do.upkeep_at) = (true, now);
+        self.retries.failed(error, now);
+        (self.pending.late, self.pending.upkeep_at) = (true, now);
         if !self.ringing.is_empty() {
             self.tell_of_calls(true, now);
         }
@@ -457,7 +463,7 @@ impl Reader {
     }
 
     fn report(&self, report: Report) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.context.reports.send((Arc::clone(&self.account), report)));
     }
 }

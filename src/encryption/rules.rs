@@ -1,8 +1,7 @@
-//! The account's push rules, asked anew about an event that was decrypted: the homeserver saw no more than that something
-//! encrypted came.
+//! Evaluates the account's push rules for decrypted events: the homeserver evaluated them only for the encrypted ones.
 //!
-//! What the rules need of a room is asked once and kept for a while. Nothing tells when it changes, but an event may show
-//! that it has: then it is asked again.
+//! The data of rooms that rules need are cached. Nothing notifies of their changes, but an event may indicate one: then
+//! they are fetched again.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,41 +20,41 @@ use tokio::time::{Instant, timeout};
 use super::{api::Api, error::EncryptionError, interest::Messages, machine::Plain};
 use crate::{homeserver::push_rules, http_client::encode, inbox::Verdict, push::notify};
 
-/// A popup does not wait longer for the rules.
+/// How long a popup waits for the rules.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// Listening does not begin without them, and waits so long.
+/// How long listening, which needs the rules, waits for them.
 const LEARNING: Duration = Duration::from_secs(10);
 const RULES: &str = "/_matrix/client/v3/pushrules/";
-/// The rules may have changed after so long.
+/// Lifetime of the cached rules.
 const RULES_LIFE: Duration = Duration::from_secs(10 * 60);
-/// A room may have changed after so long.
+/// Lifetime of a cached room.
 const ROOM_LIFE: Duration = Duration::from_secs(60 * 60);
-/// What an event casts doubt on is asked again after so long.
+/// Lifetime of what an event indicates to be out of date.
 const DOUBT_LIFE: Duration = Duration::from_secs(10);
-/// Rules that have everything be pushed, and want nothing of it, may have changed after so long.
+/// Lifetime of rules that do not notify of an event, in a room whose encrypted events are all pushed.
 const HIDING_LIFE: Duration = Duration::from_secs(60);
-/// A homeserver that did not answer is asked again after so long.
+/// Retry delay.
 const RETRY: Duration = Duration::from_secs(10);
-/// So many rooms are kept.
+/// Maximum number of cached rooms.
 const CAPACITY: usize = 256;
-/// The members of rooms with more are not kept: no usual rule counts so many.
+/// Members of larger rooms are not cached: no default rule counts that many.
 const MAX_MEMBERS: usize = 8;
 
-/// The rules and rooms that are known.
+/// The cached rules and rooms.
 #[derive(Default)]
 pub(super) struct Rules {
     ruleset: Option<Ruleset>,
-    /// When the rules were asked; `None`: they are to be asked.
+    /// When the rules were fetched; `None`: they have to be fetched.
     ruleset_at: Option<Instant>,
     rooms: HashMap<String, Room>,
-    /// The homeserver is not asked before this, after it did not answer.
+    /// No request before this, after a failure.
     ask_at: Option<Instant>,
 }
 
 struct Room {
     asked_at: Instant,
     facts: PushConditionRoomCtx,
-    /// Who is in the room, if they are few.
+    /// The members, in a small room.
     members: Option<BTreeSet<String>>,
 }
 
@@ -94,7 +93,7 @@ impl Rules {
         (self.ruleset_at, self.ask_at) = (None, None);
     }
 
-    /// What the rules want of the event.
+    /// The result of the rules for the event.
     pub(super) async fn verdict(&mut self, api: &Api, user: &UserId, room: &str, plain: &Plain) -> Verdict {
         let life = if self.is_doubtful(room, plain) { DOUBT_LIFE } else { ROOM_LIFE };
         self.refresh(api, RULES_LIFE, Some((user, room, life))).await;
@@ -102,21 +101,21 @@ impl Rules {
         if verdict != Verdict::Silent {
             return verdict;
         }
-        // It was pushed all the same, perhaps by rules that have changed.
+        // It was pushed nevertheless, so the rules may have changed.
         let life = if self.hides_undecrypted(room) { HIDING_LIFE } else { DOUBT_LIFE };
         self.refresh(api, life, None).await;
         self.judge(room, plain).await
     }
 
-    /// Whether nothing is to be shown of what cannot be decrypted in the room: all of it is pushed, whatever the rules want.
-    /// As far as the rules are known.
+    /// Whether undecryptable events of the room are hidden: all its encrypted events are pushed, whether or not they notify.
+    /// False while the rules are unknown.
     pub(super) fn hides_undecrypted(&self, room: &str) -> bool {
         let mut overrides = self.ruleset.iter().flat_map(|rules| &rules.override_);
         overrides.any(|rule| rule.enabled && push_rules::every_encrypted(&rule.rule_id, room).is_some())
             || self.rooms().mentions_only.contains(room)
     }
 
-    /// The rooms that the rules single out, as far as they are known.
+    /// The rooms with rules of their own. None while the rules are unknown.
     pub(super) fn rooms(&self) -> Messages {
         let Some(rules) = &self.ruleset else { return Messages::default() };
         let notifies = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Notify));
@@ -130,26 +129,30 @@ impl Rules {
         Messages { muted: muted.collect(), mentions_only, ..Messages::default() }
     }
 
-    /// Asks for the rules unless they are known; who listens is told when they change.
+    /// Fetches the rules unless they are known; while the account listens, syncs return their changes.
     pub(super) async fn learn(&mut self, api: &Api) -> Result<(), EncryptionError> {
         if self.ruleset_at.is_some() {
             return Ok(());
         }
-        let answer: RulesAnswer = match api.get(RULES, "pushrules", LEARNING).await {
-            Err(error) if error.is_refused() => return Ok(()),
-            answer => answer?,
-        };
-        (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
-        Ok(())
+        match self.fetch_ruleset(api, LEARNING).await {
+            Err(error) if error.is_refused() => Ok(()),
+            fetched => fetched,
+        }
     }
 
-    /// Asks for the rules if they are not known.
+    /// Fetches the rules if they are unknown or out of date.
     pub(super) async fn get_known(&mut self, api: &Api) {
         self.refresh(api, RULES_LIFE, None).await;
     }
 
+    async fn fetch_ruleset(&mut self, api: &Api, deadline: Duration) -> Result<(), EncryptionError> {
+        let answer: RulesAnswer = api.get(RULES, "pushrules", deadline).await?;
+        (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
+        Ok(())
+    }
+
     async fn judge(&self, room: &str, plain: &Plain) -> Verdict {
-        // Those that are old are better than none.
+        // Outdated rules are better than none.
         let (Some(rules), Some(room)) = (&self.ruleset, self.rooms.get(room)) else {
             return Verdict::AsPushed;
         };
@@ -157,8 +160,8 @@ impl Rules {
         notify::tweaks_of_rule(&actions).map_or(Verdict::Silent, Verdict::Notify)
     }
 
-    /// Whether the event shows that what is known of the room may not hold any more: somebody new is there, or mentions the
-    /// room, which power levels allow.
+    /// Whether the event indicates that the cached room is out of date: it has an unknown sender, or mentions the room, which
+    /// depends on power levels.
     fn is_doubtful(&self, room: &str, plain: &Plain) -> bool {
         #[derive(Deserialize)]
         struct Content {
@@ -176,15 +179,14 @@ impl Rules {
             || serde_json::from_str(plain.content.get()).is_ok_and(|content: Content| content.mentions.room)
     }
 
-    /// Asks for what is not known, or is older than that: the rules, and a room's facts.
+    /// Fetches the rules and the room unless they are cached and younger than this.
     async fn refresh(&mut self, api: &Api, rules_life: Duration, room: Option<(&UserId, &str, Duration)>) {
         if self.ask_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
         let asked = timeout(PATIENCE, async {
             if self.ruleset_at.is_none_or(|at| at.elapsed() > rules_life) {
-                let answer: RulesAnswer = api.get(RULES, "pushrules", PATIENCE).await?;
-                (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
+                self.fetch_ruleset(api, PATIENCE).await?;
             }
             if let Some((user, room, life)) = room
                 && self.rooms.get(room).is_none_or(|known| known.asked_at.elapsed() > life)
@@ -201,7 +203,7 @@ impl Rules {
         };
         self.ask_at = reason.as_ref().map(|_| Instant::now() + RETRY);
         if let Some(reason) = reason {
-            tracing::info!("push rules are not asked: {reason}");
+            tracing::info!("push rules are not available: {reason}");
         }
     }
 
@@ -233,7 +235,7 @@ impl Room {
         let facts = PushConditionRoomCtx::new(room_id, count, user.to_owned(), own_name);
         let members = (joined.len() <= MAX_MEMBERS).then(|| joined.into_keys().collect());
         let known = |facts| Self { asked_at: Instant::now(), facts, members };
-        // Without them nobody may mention the room.
+        // Without power levels nobody may mention the room.
         let levels = match levels {
             Err(error) if error.is_refused() => return Ok(known(facts)),
             levels => levels?,
@@ -248,7 +250,7 @@ impl Room {
     }
 }
 
-/// Those who made the room, if they may do anything there: since version 12 of rooms, whose ids have no server name.
+/// The room's creators, if they have unlimited power: since room version 12, whose room ids have no server name.
 async fn creators(api: &Api, room: &str) -> Result<Option<Vec<OwnedUserId>>, EncryptionError> {
     if room.contains(':') {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Sending into encrypted rooms: its key goes to those who are in the room, then the event, encrypted with it.
+//! Sends into encrypted rooms: the room key to the members, then the event, encrypted with it.
 
 use hyper::Method;
 use matrix_sdk_crypto::{CollectStrategy, EncryptionSettings};
@@ -35,7 +35,8 @@ struct Visibility {
 }
 
 impl Machine {
-    /// Sends this event, encrypted, to those who are known since the last sync. The same transaction sent twice is one event.
+    /// Sends this event, encrypted for the devices that are known since the last sync. Sending a transaction twice gives one
+    /// event.
     pub(super) async fn send_encrypted(&self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
         let room = RoomId::parse(&event.room_id).map_err(|error| EncryptionError::Event(error.to_string()))?;
         let settings = self.room_settings(&event.room_id).await?;
@@ -59,7 +60,7 @@ impl Machine {
         self.api.ask(Method::PUT, &path, Some(content.to_string().into()), DEADLINE).await.map(drop)
     }
 
-    /// What the room wants of encryption. A session that its owner has verified sends to verified sessions alone (MSC4153).
+    /// The room's encryption settings. A verified session sends to verified sessions only (MSC4153).
     async fn room_settings(&self, room_id: &str) -> Result<EncryptionSettings, EncryptionError> {
         let own = self.olm.get_identity(self.olm.user_id(), None).await?;
         let sharing_strategy = if own.is_some_and(|own| own.is_verified()) {
@@ -69,7 +70,7 @@ impl Machine {
         };
         let visibility = self.state::<Visibility>(room_id, "m.room.history_visibility").await?;
         let visibility = visibility.map_or(HistoryVisibility::Shared, |visibility| visibility.history_visibility);
-        // Whatever the room says, or no longer says, there is one algorithm.
+        // There is only one algorithm, whatever the room's state says.
         Ok(match self.state::<RoomEncryptionEventContent>(room_id, "m.room.encryption").await? {
             Some(content) => EncryptionSettings {
                 algorithm: EncryptionSettings::default().algorithm,
@@ -81,7 +82,7 @@ impl Machine {
         })
     }
 
-    /// Those who are to read what is written now.
+    /// The members who may read a new message.
     async fn recipients(
         &self,
         room_id: &str,
@@ -97,7 +98,7 @@ impl Machine {
         Ok(members.chunk.into_iter().filter(may_read).map(|member| member.state_key).collect())
     }
 
-    /// State of the room; `None` if there is none, or it is none that the specification knows.
+    /// State of the room; `None` if there is none, or it is invalid.
     async fn state<T: DeserializeOwned>(
         &self,
         room_id: &str,

@@ -1,5 +1,5 @@
-//! Where the keys of a session lie: a directory of its own, locked while a process has it open, and the key that its
-//! database is encrypted with, in the keyring where there is one.
+//! The store of a session's keys: a directory, locked while a process has it open, and the key that its database is
+//! encrypted with, which is in the keyring if there is one.
 
 use std::{
     fmt::Write as _,
@@ -21,10 +21,10 @@ use crate::{
     secrets::{Secrets, StoreKey},
 };
 
-/// What matrix-sdk-sqlite calls its database.
+/// File name of matrix-sdk-sqlite's database.
 const DATABASE: &str = "matrix-sdk-crypto.sqlite3";
 
-/// How often a lock that another process has is tried.
+/// Interval of trying a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The place of a session's keys.
@@ -40,7 +40,7 @@ pub(super) struct Lock {
 }
 
 impl Store {
-    /// That of this session. Its name says nothing of it.
+    /// The store of this session. Its name reveals nothing.
     pub(super) fn of(paths: &Paths, sign_in: &SignIn) -> Self {
         let session = digest(&SHA256, format!("{} {}", sign_in.user_id, sign_in.device_id).as_bytes());
         let name = session.as_ref()[..16].iter().fold(String::new(), |mut name, byte| {
@@ -51,29 +51,29 @@ impl Store {
         Self { directory: paths.data.join("encryption").join(name) }
     }
 
-    /// Whether there are keys.
+    /// Whether it has been created.
     pub(super) fn exists(&self) -> bool {
         self.directory.join(DATABASE).exists()
     }
 
-    /// What marks keys that are no good any more.
+    /// The file that marks the keys as unusable.
     fn unusable(&self) -> PathBuf {
         self.directory.join("unusable")
     }
 
-    /// The keys are no good any more: the next sign-in has to be another device.
+    /// Marks the keys as unusable: the next sign-in has to make a new device.
     pub(super) fn mark_unusable(&self) {
         if let Err(error) = files::open_private(&self.unusable()) {
             tracing::warn!("{}: {error}", self.directory.display());
         }
     }
 
-    /// Where the key is kept if no keyring takes it.
+    /// The file of the key, if there is no keyring.
     pub(super) fn key_file(&self) -> PathBuf {
         self.directory.join("key")
     }
 
-    /// Takes the right to open it, and makes its directory; waits so long for another process.
+    /// Locks the store, creating its directory. Waits up to this long for another process.
     pub(super) async fn lock(&self, patience: Duration) -> Result<Lock, EncryptionError> {
         let failed = |error: io::Error| EncryptionError::Store(format!("{}: {error}", self.directory.display()));
         files::create_private_directory(&self.directory).map_err(failed)?;
@@ -89,7 +89,7 @@ impl Store {
         }
     }
 
-    /// The key, which a store that is new is given.
+    /// The key; a new store gets a new one.
     pub(super) async fn key(&self, secrets: &Secrets, sign_in: &SignIn) -> Result<StoreKey, EncryptionError> {
         if self.exists() {
             let key = secrets.load_store_key(sign_in, &self.key_file()).await?;
@@ -105,20 +105,19 @@ impl Store {
     }
 }
 
-/// Whether the session's keys are here, and good.
+/// Whether the session has usable keys.
 pub(crate) fn has_store(paths: &Paths, sign_in: &SignIn) -> bool {
     let store = Store::of(paths, sign_in);
     store.exists() && !store.unusable().exists()
 }
 
-/// Forgets the keys of a session that is over, and what they are locked with. As far as that is possible: without its
-/// session a key opens nothing new.
+/// Deletes the store of an ended session, and its key. Failures are logged only: without the session the key is useless.
 pub(crate) async fn forget(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) {
     let store = Store::of(paths, sign_in);
     if !store.directory.exists() {
         return;
     }
-    // A program that has it open notices by itself that the session is over.
+    // A running program closes the store when it notices that the session has ended.
     let _lock = store.lock(Duration::from_secs(10)).await;
     if !store.key_file().exists()
         && let Err(error) = secrets.forget_store_key(sign_in).await
@@ -132,7 +131,7 @@ pub(crate) async fn forget(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) {
     }
 }
 
-/// The keys that the texts of all accounts are sealed with, as far as they can be had.
+/// The available keys that the texts of accounts are sealed with.
 pub(crate) async fn seals(paths: &Paths) -> Seals {
     let (seals, secrets) = (Seals::default(), Secrets::new(paths));
     let Ok(accounts) = Accounts::read(&paths.accounts) else { return seals };

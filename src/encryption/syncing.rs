@@ -1,4 +1,4 @@
-//! The syncs of an account: one at a time, and none soon after another, however many pushes come.
+//! The syncs of an account: one at a time, with a minimum interval.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,43 +11,37 @@ use tokio::{
 use super::{
     backup::{self, BackupState},
     error::EncryptionError,
-    held::{self, Hold, Teller},
+    held::{self, HeldSync, Reporter},
     interest::Interest,
     machine::{Machine, Synced},
 };
 
-/// Longest time that one sync waits for a key.
+/// Longest timeout of a sync that waits for a key.
 const LONGEST_SYNC: Duration = Duration::from_secs(5);
-/// Minimum time between two beginnings.
+/// Minimum interval between the beginnings of two searches.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
-/// Syncs of one search: each may bring a hundred keys.
+/// Maximum number of syncs in a search; each may return a hundred keys.
 const MAX_SYNCS: usize = 100;
 
-/// What a search ends with: how the account's backup stands, if the homeserver was asked.
+/// The result of a search: the state of the account's backup, if the homeserver was asked.
 type Searched = Result<Option<BackupState>, EncryptionError>;
 
-/// How a task has ended.
-enum Ended {
-    Searched(Searched),
-    Held(held::Ended),
-}
-
-/// What is learned of the syncs under way.
+/// Progress of the current syncs.
 pub(super) enum Progress {
-    /// One has brought this, and more may follow.
+    /// A sync has returned this; more may follow.
     Found(Synced),
-    /// No search is under way any more.
+    /// The search has ended.
     Searched(Searched),
-    /// The homeserver holds no sync any more.
-    Held(held::Ended),
+    /// The held sync has ended.
+    Held(held::HoldEnd),
 }
 
-/// The syncs under way, if any: a search for keys, or one that is held.
+/// The current search for keys or held sync, if any.
 pub(super) struct Syncing {
-    task: Option<JoinHandle<Ended>>,
-    /// Ends the task, where it holds a sync.
+    task: Option<JoinHandle<Progress>>,
+    /// Cancels the task, if it is a held sync.
     hold: Option<oneshot::Sender<()>>,
-    /// What the task has found so far.
+    /// What the task has found.
     found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
     next_at: Instant,
 }
@@ -66,7 +60,7 @@ impl Syncing {
         self.task.is_some() && self.hold.is_none()
     }
 
-    /// The next search may begin then, if nothing is under way.
+    /// When the next search may begin, if nothing is under way.
     pub(super) fn next_at(&self) -> Instant {
         self.next_at
     }
@@ -75,46 +69,43 @@ impl Syncing {
         self.next_at <= now
     }
 
-    /// Begins to look for keys, for whatever else was sent to the device, and for these sessions in the backup; so long.
+    /// Begins a search for keys and other to-device messages, with this timeout, and for these sessions in the backup.
     pub(super) fn search(
         &mut self,
         machine: Machine,
         patience: Duration,
         wanted: BTreeSet<backup::Session>,
-        whose: (Interest, Teller),
+        whose: (Interest, Reporter),
     ) {
         self.next_at = Instant::now() + INTERVAL;
         let search = search(machine, patience.min(LONGEST_SYNC), wanted, whose, self.found.0.clone());
-        self.task = Some(tokio::spawn(async move { Ended::Searched(search.await) }));
+        self.task = Some(tokio::spawn(async move { Progress::Searched(search.await) }));
     }
 
-    /// Has the homeserver hold a sync open.
-    pub(super) fn hold(&mut self, hold: Hold) {
+    /// Begins a held sync.
+    pub(super) fn hold(&mut self, hold: HeldSync) {
         let (end, ended) = oneshot::channel();
         self.hold = Some(end);
-        self.task = Some(tokio::spawn(async move { Ended::Held(hold.run(ended).await) }));
+        self.task = Some(tokio::spawn(async move { Progress::Held(hold.run(ended).await) }));
     }
 
-    /// Ends the sync that is held, if one is, and what it has brought is not taken over already.
+    /// Cancels the held sync, if there is one and its answer is not being recorded yet.
     pub(super) fn end_hold(&mut self) {
         if let Some(hold) = self.hold.as_mut() {
             let (ended, _) = oneshot::channel();
-            // Gone where the sync has ended by itself.
+            // The receiver is gone if the sync has ended.
             std::mem::replace(hold, ended).send(()).ok();
         }
     }
 
-    /// What is learned next. May be given up.
+    /// The next progress. Cancel-safe.
     pub(super) async fn progress(&mut self) -> Progress {
         tokio::select! {
             biased;
             Some(found) = self.found.1.recv() => Progress::Found(found),
             ended = ended(&mut self.task) => {
                 (self.task, self.hold) = (None, None);
-                match ended {
-                    Ended::Searched(searched) => Progress::Searched(searched),
-                    Ended::Held(held) => Progress::Held(held),
-                }
+                ended
             }
         }
     }
@@ -128,36 +119,31 @@ impl Drop for Syncing {
     }
 }
 
-async fn ended(task: &mut Option<JoinHandle<Ended>>) -> Ended {
-    match task {
-        Some(task) => match task.await {
-            Ok(ended) => ended,
-            Err(error) => Ended::Searched(Err(EncryptionError::Store(error.to_string()))),
-        },
-        None => std::future::pending().await,
-    }
+async fn ended(task: &mut Option<JoinHandle<Progress>>) -> Progress {
+    let Some(task) = task else { return std::future::pending().await };
+    task.await.unwrap_or_else(|error| Progress::Searched(Err(EncryptionError::Store(error.to_string()))))
 }
 
-/// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if
-/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent, and
-/// asks how the backup stands.
+/// Syncs until there are no more messages, then searches the account's backup for the wanted keys, if its key is stored. If
+/// some are still missing, one sync waits for them with the given timeout. Finally sends outgoing requests, and asks for the
+/// state of the backup.
 async fn search(
     machine: Machine,
     patience: Duration,
     mut wanted: BTreeSet<backup::Session>,
-    (interest, teller): (Interest, Teller),
+    (interest, reporter): (Interest, Reporter),
     found: mpsc::UnboundedSender<Synced>,
 ) -> Searched {
-    // Before others are asked for their keys they must be able to have ours.
+    // Others need our keys before they can send theirs.
     machine.upload().await?;
     let mut asks_backup = !wanted.is_empty() && backup::version(&machine).await?.is_some();
     let mut timeout = if asks_backup { Duration::ZERO } else { patience };
     for _ in 0..MAX_SYNCS {
-        let synced = held::sync(&machine, timeout, &interest, &teller).await?;
+        let synced = held::sync(&machine, timeout, &interest, &reporter).await?;
         timeout = Duration::ZERO;
         if synced.messages > 0 || synced.has_call_events || synced.has_new_rules {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));
-            // Without a reader they are in the store nevertheless.
+            // If the reader is gone, the keys are in the store nevertheless.
             drop(found.send(synced));
             continue;
         }

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallNews, HeldNews, NotSent, not_read,
-    reader::{Job, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
-    standing::News,
+    CallNews, ConnectionNews, NotSent, not_read,
+    reader::{Command, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
+    session_state::News,
 };
 use crate::{
     accounts::{Account, Accounts, SignIn, Way},
@@ -21,7 +21,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// Lines of a popup: one for each thing that it tells.
+/// Maximum number of lines in a popup; each is one piece of news.
 const MAX_LINES: usize = 3;
 
 /// Handle to the task that starts and ends readers.
@@ -32,25 +32,22 @@ pub(crate) struct Encryption {
 
 enum Change {
     Accounts(Arc<Accounts>),
-    Upkeep,
-    Look,
-    /// Whether this account listens for new messages.
-    Listen(Arc<str>, bool),
-    /// What was connected is no more.
-    Reconnect,
-    /// The rooms of the calls that ring, each with the name of its account.
+    /// The rooms of ringing calls, each with the name of its account.
     Ringing(Vec<(String, String)>),
-    Ask(Arc<str>, Job),
+    /// For all readers.
+    Wake(Wake),
+    /// For the reader of this account.
+    Command(Arc<str>, Command),
 }
 
 impl Encryption {
-    /// Starts reading for these accounts.
+    /// Starts readers for these accounts.
     pub(crate) fn start(
         inbox: Inbox,
         paths: &Paths,
         accounts: &Accounts,
         events: mpsc::UnboundedSender<Event>,
-        (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
+        (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<ConnectionNews>),
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();
@@ -61,32 +58,32 @@ impl Encryption {
         Self { commands }
     }
 
-    /// The accounts were read again.
+    /// The accounts have been reloaded.
     pub(crate) fn accounts(&self, accounts: Arc<Accounts>) {
         self.send(Change::Accounts(accounts));
     }
 
-    /// The computer has slept, or messages may be missing for another reason.
+    /// Messages may be missing, for example because the computer slept.
     pub(crate) fn upkeep(&self) {
-        self.send(Change::Upkeep);
+        self.send(Change::Wake(Wake::Upkeep));
     }
 
-    /// Has the account listen for new messages over a sync that its homeserver holds open, or no longer.
+    /// Turns listening for new messages over a held sync on or off.
     pub(crate) fn listen(&self, account: Arc<str>, on: bool) {
-        self.send(Change::Listen(account, on));
+        self.send(Change::Command(account, Command::Listen(on)));
     }
 
     /// The network has changed, or the computer slept.
     pub(crate) fn reconnect(&self) {
-        self.send(Change::Reconnect);
+        self.send(Change::Wake(Wake::Reconnect));
     }
 
-    /// The user is there, and may have begun something in another session.
+    /// The user is present, and may have requested something in another session.
     pub(crate) fn look(&self) {
-        self.send(Change::Look);
+        self.send(Change::Wake(Wake::Look));
     }
 
-    /// In these rooms calls ring now, and in no others: each is with the name of its account.
+    /// Sets the rooms of ringing calls, each with the name of its account.
     pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
         self.send(Change::Ringing(rooms));
     }
@@ -94,28 +91,28 @@ impl Encryption {
     /// Sends this event of the account, encrypted.
     ///
     /// # Errors
-    /// When it was not sent, or is not known to be.
+    /// When it was not, or may not have been, sent.
     pub(crate) async fn send_event(&self, account: &str, event: OutgoingEvent) -> Result<(), NotSent> {
         let (answer, answered) = oneshot::channel();
-        self.send(Change::Ask(account.into(), Job::Send(Outgoing { event, answer })));
-        // Dropped where the account has no reader, or none any more.
+        self.send(Change::Command(account.into(), Command::Send(Outgoing { event, answer })));
+        // Dropped if the account has no reader.
         answered.await.unwrap_or_else(|_| Err(NotSent::without_keys()))
     }
 
-    /// These events of a room, each as what it says as far as its key is there.
+    /// Returns these events of a room, decrypted if their keys are available.
     pub(crate) async fn read_events(&self, account: &str, room_id: &str, events: Vec<RoomEvent>) -> Vec<RoomEvent> {
         if !events.iter().any(RoomEvent::is_encrypted) {
             return events;
         }
         let (answer, answered) = oneshot::channel();
         let asked = RoomEvents { room_id: room_id.to_owned(), events: events.clone(), answer };
-        self.send(Change::Ask(account.into(), Job::Read(asked)));
-        // Dropped where the account has no reader, or none any more.
+        self.send(Change::Command(account.into(), Command::Decrypt(asked)));
+        // Dropped if the account has no reader.
         answered.await.unwrap_or(events)
     }
 
     fn send(&self, change: Change) {
-        // The task ends with the program alone.
+        // The task ends only with the program.
         drop(self.commands.send(change));
     }
 }
@@ -123,10 +120,16 @@ impl Encryption {
 /// The reader of an account.
 struct RunningReader {
     sign_in: SignIn,
-    wakes: mpsc::UnboundedSender<Wake>,
-    jobs: mpsc::UnboundedSender<Job>,
+    commands: mpsc::UnboundedSender<Command>,
     task: tokio::task::AbortHandle,
     status: EncryptionStatus,
+}
+
+impl RunningReader {
+    fn send(&self, command: Command) {
+        // A reader ends early only by a panic, which is logged.
+        drop(self.commands.send(command));
+    }
 }
 
 impl Drop for RunningReader {
@@ -139,9 +142,9 @@ struct Tasks {
     context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
     readers: BTreeMap<Arc<str>, RunningReader>,
-    /// What the others say that are signed in: why they are not read.
+    /// Accounts that are signed in and have no reader, and why.
     unread: BTreeMap<String, EncryptionStatus>,
-    /// What each popup has told in this run, and of which account: it replaces the one before.
+    /// The lines of each popup in this run, with their accounts.
     told: BTreeMap<OwnPopup, Vec<(Arc<str>, String)>>,
 }
 
@@ -157,22 +160,17 @@ impl Tasks {
             tokio::select! {
                 change = changes.recv() => match change {
                     Some(Change::Accounts(accounts)) => self.take_accounts(&accounts).await,
-                    Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
-                    Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
-                    Some(Change::Listen(account, on)) => self.listen(&account, on),
-                    Some(Change::Reconnect) => self.wake(&Wake::Reconnect),
-                    Some(Change::Ask(account, job)) => {
-                        if let Some(reading) = self.readers.get(&account) {
-                            drop(reading.jobs.send(job));
-                        }
-                    }
+                    Some(Change::Wake(wake)) => self.wake(wake),
+                    Some(Change::Command(account, command)) => if let Some(reader) = self.readers.get(&account) {
+                        reader.send(command);
+                    },
                     None => return,
                 },
-                () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
+                () = self.context.inbox.decryption_is_wanted() => self.wake(Wake::Notices),
                 Some((account, report)) = reported.recv() => match report {
-                    Report::Status(status) => if let Some(reading) = self.readers.get_mut(&account) {
-                        reading.status = status;
+                    Report::Status(status) => if let Some(reader) = self.readers.get_mut(&account) {
+                        reader.status = status;
                         self.report();
                     }
                     Report::News(news) => self.announce(account, news),
@@ -181,23 +179,14 @@ impl Tasks {
         }
     }
 
-    fn wake(&self, wake: &Wake) {
-        for reading in self.readers.values() {
-            // The reader ends only by a panic, which is in the log.
-            drop(reading.wakes.send(wake.clone()));
-        }
-    }
-
-    fn listen(&self, account: &str, on: bool) {
-        if let Some(reading) = self.readers.get(account) {
-            drop(reading.wakes.send(Wake::Listen(on)));
-        }
+    fn wake(&self, wake: Wake) {
+        self.readers.values().for_each(|reader| reader.send(Command::Wake(wake)));
     }
 
     fn ringing(&self, rooms: &[(String, String)]) {
-        for (name, reading) in &self.readers {
+        for (name, reader) in &self.readers {
             let of_account = rooms.iter().filter(|(account, _)| *account == **name).map(|(_, room)| room.clone());
-            drop(reading.wakes.send(Wake::Ringing(of_account.collect())));
+            reader.send(Command::Ringing(of_account.collect()));
         }
     }
 
@@ -212,16 +201,16 @@ impl Tasks {
                 self.unread.insert(account.name.to_string(), status);
                 continue;
             }
-            // The keys of a copy are those of another computer, which goes on using them.
+            // The session belongs to another computer, from which these files were copied.
             if sign_in.is_anothers(&installation) {
                 continue;
             }
-            let same = before.remove(&account.name).filter(|reading| reading.sign_in == sign_in);
-            let reading = same.inspect(|reading| drop(reading.wakes.send(Wake::Upkeep)));
-            let reading = reading.unwrap_or_else(|| self.begin(account, sign_in));
-            self.readers.insert(Arc::clone(&account.name), reading);
+            let same = before.remove(&account.name).filter(|reader| reader.sign_in == sign_in);
+            let reader = same.inspect(|reader| reader.send(Command::Wake(Wake::Upkeep)));
+            let reader = reader.unwrap_or_else(|| self.begin(account, sign_in));
+            self.readers.insert(Arc::clone(&account.name), reader);
         }
-        // Nobody can tell which are gone while the accounts cannot be read.
+        // While the accounts cannot be read, none counts as removed.
         if accounts.unreadable().is_none() {
             for gone in before.keys() {
                 self.context.inbox.seals().remove(gone);
@@ -237,20 +226,19 @@ impl Tasks {
     }
 
     fn begin(&self, account: &Account, sign_in: SignIn) -> RunningReader {
-        let (wakes, waking) = mpsc::unbounded_channel();
-        let (jobs, asked) = mpsc::unbounded_channel();
-        // Already its first sync looks for what came while nobody listened. Where pushes come, it is told so later.
+        let (commands, received) = mpsc::unbounded_channel();
+        // The first sync already reports what arrived meanwhile. If pushes arrive, listening is turned off later.
         let listens = matches!(account.way_in_force(), Way::Auto | Way::Listen);
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(&account.name), sign_in.clone(), listens);
-        let task = tokio::spawn(reader.run(waking, asked)).abort_handle();
-        RunningReader { sign_in, wakes, jobs, task, status: EncryptionStatus::default() }
+        let task = tokio::spawn(reader.run(received)).abort_handle();
+        RunningReader { sign_in, commands, task, status: EncryptionStatus::default() }
     }
 
     fn announce(&mut self, account: Arc<str>, News { popup, text }: News) {
         let told = self.told.entry(popup).or_default();
         told.push((account, text));
         told.retain(|(account, _)| {
-            self.readers.get(account).is_some_and(|reading| reading.status.is_told_by(popup) != Some(false))
+            self.readers.get(account).is_some_and(|reader| reader.status.is_told_by(popup) != Some(false))
         });
         told.drain(..told.len().saturating_sub(MAX_LINES));
         let lines: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
@@ -258,9 +246,9 @@ impl Tasks {
     }
 
     fn report(&self) {
-        let status = self.readers.iter().map(|(name, reading)| (name.to_string(), reading.status.clone()));
+        let status = self.readers.iter().map(|(name, reader)| (name.to_string(), reader.status.clone()));
         let status = status.chain(self.unread.clone());
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(Event::Encryption(status.collect())));
     }
 }

@@ -15,7 +15,7 @@ use ruma::{
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{SetUp, Trust, api::DEADLINE, backup, error::EncryptionError, machine::Machine, standing};
+use super::{SetUp, Trust, api::DEADLINE, backup, error::EncryptionError, machine::Machine, session_state};
 use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
 
 /// How long a command waits for another process that has the keys open.
@@ -82,7 +82,7 @@ impl VerifyError {
 pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<SetUp, EncryptionError> {
     let machine = open(paths, secrets, sign_in).await?;
     if let Some(request) = machine.sync(Duration::ZERO).await?.request {
-        standing::keep_request(&machine, &request).await?;
+        session_state::keep_request(&machine, &request).await?;
     }
     machine.upload().await?;
     let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -
     Ok(SetUp {
         trust: machine.trust().await?,
         has_other_sessions: devices.devices().any(|device| is_other(&device)),
-        is_asked: standing::is_asked(&machine).await?,
+        is_asked: session_state::is_asked(&machine).await?,
     })
 }
 

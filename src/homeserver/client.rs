@@ -1,4 +1,4 @@
-//! One homeserver's client-server API: paths below its base address, the access token, Matrix errors.
+//! Requests to one homeserver: paths below its base address, access token, size limits of answers, Matrix errors.
 
 use std::{fmt, time::Duration};
 
@@ -12,9 +12,9 @@ use crate::{
     push::text,
 };
 
-/// Longest piece of a homeserver's own words that an error repeats, in characters.
+/// Maximum length of a homeserver's error message, in characters.
 const MAX_WORDS: usize = 300;
-/// Stands for the error code of an answer that has none.
+/// The error code of an error response without one.
 const NO_CODE: &str = "M_UNKNOWN";
 
 /// Kind of an answer, which decides its size limit.
@@ -24,7 +24,7 @@ pub(crate) enum AnswerKind {
     Small,
     /// All pushers of an account.
     Pushers,
-    /// One event: at most 64 KiB, and what the homeserver adds to it.
+    /// One event: at most 64 KiB, and the homeserver's additions.
     Event,
     /// A page of notifications or of a room's events.
     Page,
@@ -38,7 +38,7 @@ impl AnswerKind {
         match self {
             Self::Small => MAX_ANSWER_BYTES,
             Self::Pushers | Self::Event => 256 * 1024,
-            // Fewer are asked for where a page does not fit.
+            // If a page does not fit, fewer entries are requested.
             Self::Page => 1024 * 1024,
             // A hundred to-device messages at once; a room's members with their names.
             Self::Keys => 8 * 1024 * 1024,
@@ -46,12 +46,12 @@ impl AnswerKind {
     }
 }
 
-/// An `https:` or `http:` address that paths can be appended to: it has a host, and no user name, query or fragment.
+/// An `https:` or `http:` URL with a host, and without user name, query and fragment, to which paths can be appended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
-    /// Reads an address; one without a scheme is https.
+    /// Parses a URL. The default scheme is https.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -73,10 +73,15 @@ impl BaseUrl {
         Ok(Self(url))
     }
 
-    /// The address, without a trailing slash.
+    /// The URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Whether it is a host and port alone.
+    pub(crate) fn has_no_path(&self) -> bool {
+        self.0.path() == "/"
     }
 
     /// Whether it is encrypted.
@@ -113,13 +118,13 @@ pub enum HomeserverError {
     /// There is no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// It refused.
+    /// An error response.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// It answered successfully, but not in the form of the specification.
+    /// A successful response that does not have the specified form.
     #[error("{path}: the homeserver's answer has no {missing}")]
     Unexpected {
-        /// The path that was asked.
+        /// The path of the request.
         path: String,
         /// What the answer lacks.
         missing: &'static str,
@@ -130,17 +135,17 @@ pub enum HomeserverError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("the homeserver says {} to {path}: {errcode}{}", status.as_u16(), words(error))]
 pub struct Refusal {
-    /// The path that was asked.
+    /// The path of the request.
     pub path: String,
     /// The status.
     pub status: StatusCode,
-    /// `M_FORBIDDEN` and so on; `M_UNKNOWN` where there is none.
+    /// `M_FORBIDDEN` and so on; `M_UNKNOWN` if there is none.
     pub errcode: String,
-    /// The homeserver's own words, safe to print; may be empty.
+    /// The homeserver's message, safe to print; may be empty.
     pub error: String,
-    /// With `M_UNKNOWN_TOKEN`: the token has expired, but its session goes on (specification, "Soft logout").
+    /// With `M_UNKNOWN_TOKEN`: the token has expired, but the session still exists (specification, "Soft logout").
     pub soft_logout: bool,
-    /// How long to wait before asking again (`M_LIMIT_EXCEEDED`, `Retry-After`).
+    /// The requested delay before a retry (`M_LIMIT_EXCEEDED`, `Retry-After`).
     pub retry_after: Option<Duration>,
 }
 
@@ -155,14 +160,14 @@ impl HomeserverError {
         matches!(self, Self::Refused(refusal) if refusal.errcode == "M_UNKNOWN_TOKEN")
     }
 
-    /// Whether the session of an unknown token goes on.
+    /// Whether the session of an unknown token still exists.
     #[must_use]
     pub fn is_soft_logout(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.soft_logout)
     }
 
-    /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing:
-    /// of those, 404 says that there is no such path, whatever its code.
+    /// Whether the homeserver does not support the request. Only for paths without ids: of those, any 404 means that the
+    /// path is unknown.
     #[must_use]
     pub fn is_unrecognized(&self) -> bool {
         let Self::Refused(refusal) = self else { return false };
@@ -171,8 +176,8 @@ impl HomeserverError {
             || refusal.status == StatusCode::NOT_FOUND
     }
 
-    /// Whether asking again later may help: no answer, a fault of the server's, too many requests, or the answer of a
-    /// captive portal or proxy: no homeserver redirects these requests or refuses them without an error code.
+    /// Whether a retry may help: there was no answer, a server error, too many requests, or the answer of a captive portal
+    /// or proxy, since homeservers neither redirect these requests nor refuse them without an error code.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -203,7 +208,7 @@ impl HomeserverClient {
         Self { token: Some(token.to_owned()), ..self }
     }
 
-    /// The same with another deadline for each request.
+    /// The same with this deadline for each request.
     pub(crate) fn with_deadline(self, deadline: Duration) -> Self {
         Self { http: self.http.with_deadline(deadline), ..self }
     }
@@ -220,23 +225,23 @@ impl HomeserverClient {
         &self.http
     }
 
-    /// GETs a path such as `/_matrix/client/v3/login`, with its query if it has one. An answer of another form counts
-    /// as the form's default.
+    /// GETs a path such as `/_matrix/client/v3/login`, with its query if it has one. A body of another form than `T` counts
+    /// as the default.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub async fn get<T: DeserializeOwned + Default>(&self, path: &str) -> Result<T, HomeserverError> {
-        Ok(self.ask(Method::GET, path, None, AnswerKind::Small).await?.json())
+        Ok(self.request(Method::GET, path, None, AnswerKind::Small).await?.json())
     }
 
-    /// GETs a path, and returns what `parse` makes of the answer.
+    /// GETs a path, and parses the body with `parse`.
     pub(crate) async fn get_with<T: Send + 'static>(
         &self,
         path: &str,
         kind: AnswerKind,
         parse: impl FnOnce(&[u8]) -> Option<T> + Send + 'static,
     ) -> Result<Option<T>, HomeserverError> {
-        Ok(self.ask(Method::GET, path, None, kind).await?.parse(parse).await)
+        Ok(self.request(Method::GET, path, None, kind).await?.parse(parse).await)
     }
 
     /// POSTs JSON to a path.
@@ -244,15 +249,15 @@ impl HomeserverClient {
     where
         T: DeserializeOwned + Default,
     {
-        Ok(self.ask(Method::POST, path, Some(body), AnswerKind::Small).await?.json())
+        Ok(self.request(Method::POST, path, Some(body.to_string().into()), AnswerKind::Small).await?.json())
     }
 
     /// PUTs JSON to a path.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<(), HomeserverError> {
-        self.ask(Method::PUT, path, Some(body), AnswerKind::Small).await.map(drop)
+        self.request(Method::PUT, path, Some(body.to_string().into()), AnswerKind::Small).await.map(drop)
     }
 
-    /// Sends a request whose body, if it has one, is JSON already; the answer's body.
+    /// Sends a request with an optional body of JSON, and returns the answer's body.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -260,20 +265,10 @@ impl HomeserverClient {
         body: Option<Bytes>,
         kind: AnswerKind,
     ) -> Result<Bytes, HomeserverError> {
-        Ok(self.send_json(method, path, body, kind).await?.body)
+        Ok(self.request(method, path, body, kind).await?.body)
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        kind: AnswerKind,
-    ) -> Result<Answer, HomeserverError> {
-        self.send_json(method, path, body.map(|body| body.to_string().into()), kind).await
-    }
-
-    async fn send_json(
+    async fn request(
         &self,
         method: Method,
         path: &str,
@@ -294,12 +289,12 @@ impl HomeserverClient {
     }
 }
 
-/// JSON of that form, if it is.
+/// Parses JSON; `None` if it is not of that form.
 pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// A field that counts as absent if it is of another type than expected.
+/// A field that counts as absent if it is not of the expected type.
 #[derive(Debug, Clone)]
 pub(crate) struct Lenient<T>(pub(crate) Option<T>);
 
@@ -317,13 +312,13 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
 }
 
 impl Lenient<String> {
-    /// The text, if there is any.
+    /// The text, unless it is empty.
     pub(crate) fn text(self) -> Option<String> {
         self.0.filter(|text| !text.is_empty())
     }
 }
 
-/// A server's own words, safe to print.
+/// A server's message, safe to print.
 pub(super) fn printable(text: &str) -> String {
     text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ")
 }
@@ -346,7 +341,7 @@ fn refused(path: &str, answer: &Answer) -> HomeserverError {
         errcode: printable(errcode.text().as_deref().unwrap_or(NO_CODE)),
         error: printable(&error.0.unwrap_or_default()),
         soft_logout: soft_logout.0.unwrap_or(false),
-        // The specification has it in the header since 1.10, and in the answer before.
+        // In the header since version 1.10 of the specification, in the body before.
         retry_after: retry_after_ms.0.map(Duration::from_millis).or(answer.retry_after),
     }))
 }
@@ -362,7 +357,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_homeserver_asks_for_patience_with_a_header_or_in_its_answer() {
+    async fn retry_after_is_read_from_the_header_or_the_body() {
         async fn check(header: &str, body: &str, expected: Option<Duration>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -389,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_the_homeserver_said_and_prints_harmlessly() {
+    fn a_refusal_has_the_homeservers_words_made_printable() {
         fn check(status: u16, body: &str, expected: &str) {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),
@@ -421,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_what_is_none() {
+    fn base_urls_are_parsed_and_checked() {
         fn check(text: &str, expected: Option<&str>) {
             let parsed = BaseUrl::parse(text).ok();
             assert_eq!(parsed.as_ref().map(BaseUrl::as_str), expected, "{text:?}");

@@ -12,21 +12,21 @@ use crate::http_client::{HttpClient, Request, TransportError, TransportFault};
 const WELL_KNOWN: &str = "/.well-known/matrix/client";
 const VERSIONS: &str = "/_matrix/client/versions";
 
-/// Why there is no homeserver to talk to.
+/// Why no homeserver was found.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DiscoveryError {
     /// The well-known file is invalid (the specification's `FAIL_PROMPT` and `FAIL_ERROR`).
     #[error("{url} does not say where the homeserver is: {reason}")]
     WellKnown {
-        /// The file's address.
+        /// The file's URL.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The server's encrypted address leads to an unencrypted one.
+    /// An https URL leads to an http one.
     #[error("{from} leads to an address that is not encrypted: {reason}")]
     Unencrypted {
-        /// The encrypted address.
+        /// The https URL.
         from: String,
         /// Where it leads.
         reason: String,
@@ -36,23 +36,23 @@ pub enum DiscoveryError {
     Unreachable {
         /// Where it should be.
         base: BaseUrl,
-        /// What happened.
+        /// The error.
         error: TransportError,
     },
-    /// Something answers there, but it is no homeserver.
+    /// Something answers there that is no homeserver.
     #[error("{base} is no Matrix homeserver: {reason}")]
     NoHomeserver {
         /// The address.
         base: BaseUrl,
-        /// What it says instead.
+        /// How that was recognised.
         reason: String,
     },
 }
 
-/// A homeserver that answers, and what it says of itself.
+/// A homeserver that was found.
 #[derive(Clone)]
 pub struct Homeserver {
-    /// Asks it, without a token.
+    /// A client without a token.
     pub client: HomeserverClient,
     /// The answer of `/versions`.
     pub(super) versions: Versions,
@@ -69,7 +69,7 @@ pub(super) struct Versions {
     pub(super) server: Lenient<ServerField>,
 }
 
-/// How some homeservers name themselves in `/versions`.
+/// The two forms in which homeservers name themselves in `/versions`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum ServerField {
@@ -92,19 +92,19 @@ struct WellKnownHomeserver {
 /// Result of reading `/.well-known/matrix/client`.
 #[derive(Debug, PartialEq, Eq)]
 enum Delegation {
-    /// There is none: the server's name is the address.
+    /// None: the server name is the homeserver's address.
     None,
-    /// The homeserver is there.
+    /// To this address.
     To(BaseUrl),
-    /// It is invalid.
+    /// Invalid, for this reason.
     Unreadable(String),
 }
 
-/// Finds the user's homeserver and checks that it answers. A client that allows no downgrade rejects unencrypted
-/// addresses.
+/// Finds the user's homeserver and checks that it answers. Unencrypted addresses are rejected unless `http` allows
+/// downgrades.
 ///
 /// # Errors
-/// When there is none; names the addresses that were tried.
+/// When none is found; the error names the address.
 pub(crate) async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
     let named = format!("https://{}", user.server_name());
     let url = format!("{named}{WELL_KNOWN}");
@@ -122,7 +122,7 @@ pub(crate) async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver,
         Err(TransportError { fault: TransportFault::Downgrade, reason, .. }) => {
             return Err(DiscoveryError::Unencrypted { from: url, reason });
         }
-        // Unreachable is not an answer: the server may be the homeserver itself, which is tried next.
+        // The server may be the homeserver itself, which is tried next.
         Err(_) => own,
     };
     check(http, base).await
@@ -183,7 +183,7 @@ impl DiscoveryError {
 /// Parses the answer, whatever its content type; fails only for unusable answers.
 fn delegation(status: StatusCode, body: &[u8]) -> Delegation {
     if !status.is_success() {
-        // 404 means none. Whatever else answers is more likely a web site that knows nothing of Matrix.
+        // 404 means none. Other errors are more likely of a web site that has nothing to do with Matrix.
         return Delegation::None;
     }
     let Ok(well_known) = serde_json::from_slice::<WellKnown>(body) else {
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_servers_word_about_its_homeserver_is_read_leniently() {
+    fn well_known_files_are_parsed_leniently() {
         fn check(status: u16, body: &str, expected: &Delegation) {
             let delegation = delegation(StatusCode::from_u16(status).unwrap(), body.as_bytes());
             assert_eq!(&delegation, expected, "{status} {body}");

@@ -1,7 +1,7 @@
 //! `GET /notifications`, a room's newest events, single events, and the names of rooms and of those in them (Matrix
 //! specification, client-server API, "Listing notifications" and "Getting events for a room").
 //!
-//! Of rooms that the person has not joined, invites among them, homeservers say nothing (404 or 403).
+//! For rooms that the person has not joined, also those of invites, homeservers answer 404 or 403.
 
 use hyper::StatusCode;
 
@@ -17,11 +17,10 @@ use crate::{
 const NOTIFICATIONS: &str = "/_matrix/client/v3/notifications";
 
 impl HomeserverClient {
-    /// A page of at most `limit` notifications, newest first; the first page, or the one that `from` begins.
+    /// A page of at most `limit` notifications, newest first: the first page, or the one at the token `from`.
     ///
     /// # Errors
-    /// When there is no answer, it is a "no" ([`HomeserverError::is_unrecognized`]: this homeserver does not have it),
-    /// or it has no list.
+    /// When the request fails ([`HomeserverError::is_unrecognized`]: not supported), or the answer has no list.
     pub async fn notifications(
         &self,
         user_id: &str,
@@ -31,7 +30,7 @@ impl HomeserverClient {
         let from = from.map(|token| format!("&from={}", encode(token))).unwrap_or_default();
         let path = format!("{NOTIFICATIONS}?limit={limit}{from}");
         let user_id = user_id.to_owned();
-        // A strange event in the list must not have the whole list refused.
+        // A malformed event must not make the whole list unreadable.
         let read = move |body: &[u8]| ListedPage::read(&String::from_utf8_lossy(body), &user_id);
         let page = self.get_with(&path, AnswerKind::Page, read).await?;
         page.ok_or_else(|| HomeserverError::Unexpected { path: NOTIFICATIONS.to_owned(), missing: "notifications" })
@@ -40,7 +39,7 @@ impl HomeserverClient {
     /// The room's newest events, at most `limit`, newest first.
     ///
     /// # Errors
-    /// When there is no answer, it is a "no", or it has no list.
+    /// When the request fails, or the answer has no list.
     pub async fn newest_events(&self, room_id: &str, limit: usize) -> Result<Vec<RoomEvent>, HomeserverError> {
         self.messages(room_id, &format!("limit={limit}")).await
     }
@@ -48,7 +47,7 @@ impl HomeserverClient {
     /// The room's events after one token and before another, at most `limit`, newest first.
     ///
     /// # Errors
-    /// When there is no answer, it is a "no", or it has no list.
+    /// When the request fails, or the answer has no list.
     pub(crate) async fn events_between(
         &self,
         room_id: &str,
@@ -67,10 +66,10 @@ impl HomeserverClient {
         })
     }
 
-    /// The event; `None` if the homeserver does not have it for this person.
+    /// The event; `None` if it does not exist or is not visible to this user.
     ///
     /// # Errors
-    /// When there is no answer, it is another "no", or it is no event.
+    /// When the request fails, or the answer is no event.
     pub async fn event(
         &self,
         user_id: &str,
@@ -90,10 +89,10 @@ impl HomeserverClient {
         }
     }
 
-    /// What this member is called in the room; `None` if there is no name.
+    /// The member's display name in the room; `None` if there is none.
     ///
     /// # Errors
-    /// When there is no answer or it is another "no" than that there is none.
+    /// When the request fails.
     pub async fn member_name(&self, room_id: &str, user_id: &str) -> Result<Option<String>, HomeserverError> {
         self.state_name(room_id, &format!("m.room.member/{}", encode(user_id)), "displayname").await
     }
@@ -101,7 +100,7 @@ impl HomeserverClient {
     /// The room's name; `None` if it has none.
     ///
     /// # Errors
-    /// When there is no answer or it is another "no" than that there is none.
+    /// When the request fails.
     pub async fn room_name(&self, room_id: &str) -> Result<Option<String>, HomeserverError> {
         self.state_name(room_id, "m.room.name", "name").await
     }
@@ -109,7 +108,7 @@ impl HomeserverClient {
     /// The room's canonical alias; `None` if it has none.
     ///
     /// # Errors
-    /// When there is no answer or it is another "no" than that there is none.
+    /// When the request fails.
     pub async fn room_alias(&self, room_id: &str) -> Result<Option<String>, HomeserverError> {
         self.state_name(room_id, "m.room.canonical_alias", "alias").await
     }
@@ -117,7 +116,7 @@ impl HomeserverClient {
     /// The id of the room with this alias; `None` if there is none.
     ///
     /// # Errors
-    /// When there is no answer or it is another "no" than that there is none.
+    /// When the request fails.
     pub(crate) async fn room_of_alias(&self, alias: &str) -> Result<Option<String>, HomeserverError> {
         let path = format!("/_matrix/client/v3/directory/room/{}", encode(alias));
         let read = |body: &[u8]| state_name(&String::from_utf8_lossy(body), "room_id");
@@ -136,7 +135,7 @@ impl HomeserverClient {
     }
 }
 
-/// What there is; `None` if the homeserver has nothing there, or nothing for this person.
+/// `None` for a resource that does not exist or is not visible to this user.
 pub(super) fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, HomeserverError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),

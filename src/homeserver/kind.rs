@@ -14,7 +14,7 @@ use crate::{address, push::text};
 /// Longest name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 40;
 
-/// A homeserver's software, as far as it differs in what concerns a pusher.
+/// A homeserver's software, for the differences that concern pushes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HomeserverKind {
     /// Synapse
@@ -31,7 +31,7 @@ pub enum HomeserverKind {
     Conduit,
     /// Palpo
     Palpo,
-    /// Another, by its own name; empty where it does not say.
+    /// Another, by its own name; empty if unknown.
     Unknown(String),
 }
 
@@ -61,14 +61,14 @@ const DENIED: [&str; 19] = [
 /// Configuration that makes a homeserver push to an address that it blocks by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
-    /// Where to put the line, and how to tell that it is needed.
+    /// Where to add the line, and how to recognise that it is needed.
     pub advice: String,
     /// The line.
     pub paste: String,
 }
 
 impl HomeserverKind {
-    /// The kind of a homeserver that calls itself so.
+    /// The kind of a homeserver with this name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
@@ -99,7 +99,7 @@ impl HomeserverKind {
         }
     }
 
-    /// Whether `counts` of a push are those of its room alone, not of the account.
+    /// Whether `counts` of a push are those of its room, not of the account.
     #[must_use]
     pub fn counts_per_room(&self) -> bool {
         matches!(self, Self::Continuwuity | Self::Conduwuit | Self::Conduit | Self::Palpo)
@@ -111,57 +111,55 @@ impl HomeserverKind {
         *self == Self::Synapse
     }
 
-    /// Whether `GET /notifications` leaves out what was read.
+    /// Whether `GET /notifications` leaves out read events.
     #[must_use]
     pub fn unlists_read(&self) -> bool {
         *self == Self::Synapse
     }
 
-    /// Whether `GET /notifications` has everything that it has pushed.
+    /// Whether `GET /notifications` has every event that was pushed.
     #[must_use]
     pub fn lists_new(&self) -> bool {
         matches!(self, Self::Synapse | Self::Dendrite)
     }
 
-    /// Whether reading a room elsewhere makes it push a new number, so that a read receipt proves the way without
-    /// anybody's help.
+    /// Whether it pushes new counts when a room is read, so that a read receipt can prove that pushes arrive.
     #[must_use]
     pub fn pushes_when_read(&self) -> bool {
         matches!(self, Self::Synapse | Self::Tuwunel)
     }
 
-    /// Whether it takes pushers on loopback.
+    /// Whether it accepts pusher URLs on loopback.
     #[must_use]
     pub fn accepts_loopback(&self) -> bool {
         *self != Self::Tuwunel
     }
 
-    /// Whether it pushes to nothing but https.
+    /// Whether it pushes to https only.
     #[must_use]
     pub fn is_https_only(&self) -> bool {
         *self == Self::Dendrite
     }
 
-    /// Whether it accepts a URL with a bare IPv6 address and then never delivers to it.
+    /// Whether it accepts a URL with an IPv6 address and then never delivers to it.
     #[must_use]
     pub fn ignores_ipv6_addresses(&self) -> bool {
         *self == Self::Synapse
     }
 
-    /// Whether it rewrites the path of a pusher URL, and so breaks one that has a query.
+    /// Whether it rewrites the path of a pusher URL, which breaks URLs with a query.
     #[must_use]
     pub fn breaks_queries(&self) -> bool {
         matches!(self, Self::Tuwunel | Self::Continuwuity | Self::Conduwuit | Self::Conduit)
     }
 
-    /// Whether it waits ever longer after pushes that failed. Unknown ones are taken to.
+    /// Whether it backs off after failed pushes, as is assumed of unknown ones.
     #[must_use]
     pub fn backs_off(&self) -> bool {
         matches!(self, Self::Synapse | Self::Dendrite | Self::Unknown(_))
     }
 
-    /// The line that its administrator needs so that it pushes to these addresses, which it blocks by default; `None`
-    /// where it blocks none.
+    /// The configuration that makes it push to these addresses; `None` if it blocks none by default.
     #[must_use]
     pub fn allowance(&self, addresses: &[IpAddr]) -> Option<Allowance> {
         let whitelist = || {
@@ -208,9 +206,8 @@ struct FederationServer {
     name: String,
 }
 
-/// What the homeserver calls itself, such as "Synapse" or "tuwunel"; empty where it does not say.
-///
-/// Asked of the federation API where the same address serves it, else read from `/versions`.
+/// The homeserver's name, such as "Synapse" or "tuwunel"; empty if unknown. From the federation API if the same address
+/// serves it, else from `/versions`.
 pub(crate) async fn software(homeserver: &Homeserver) -> String {
     let Homeserver { client, versions } = homeserver;
     federation_name(client).await.unwrap_or_else(|| name_in_versions(versions))
@@ -221,7 +218,7 @@ async fn federation_name(client: &HomeserverClient) -> Option<String> {
     printable(&answer.server.0?.name)
 }
 
-/// Some say it in `/versions`; each has features of its own there.
+/// The name in `/versions`, if there is one; else Synapse is recognised by a feature flag of its own.
 fn name_in_versions(versions: &Versions) -> String {
     let said = match &versions.server.0 {
         Some(ServerField::Name(name) | ServerField::Object { name }) => printable(name),
@@ -245,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_does_not_say_is_known_by_its_features() {
+    fn an_unnamed_server_is_recognised_by_its_features() {
         let check = |versions: Value, expected: &str| {
             let read: Versions = serde_json::from_value(versions.clone()).unwrap();
             assert_eq!(name_in_versions(&read), expected, "{versions}");
@@ -259,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_mean_depends_on_the_software() {
+    fn the_meaning_of_counts_depends_on_the_software() {
         let check = |name: &str, expected: (bool, bool, bool)| {
             let kind = HomeserverKind::named(name);
             let found = (kind.counts_per_room(), kind.counts_unread_rooms(), kind.pushes_when_read());
@@ -277,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_allowed_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
+        fn an_allowance_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
             let wanted = IpAddr::from(octets);
             let paste = HomeserverKind::Tuwunel.allowance(&[wanted]).unwrap().paste;
             let ranges: Vec<_> = paste.split('"').skip(1).step_by(2).collect();

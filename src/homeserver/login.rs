@@ -1,5 +1,5 @@
-//! Signing in with a password or a token, going on with a session, and signing out (Matrix specification, client-server
-//! API, "Client authentication", legacy API).
+//! Login with a password, token refresh, and logout (Matrix specification, client-server API, "Client authentication",
+//! legacy API).
 
 use std::{fmt, time::Duration};
 
@@ -14,26 +14,26 @@ const LOGIN: &str = "/_matrix/client/v3/login";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 const REFRESH: &str = "/_matrix/client/v3/refresh";
 
-/// Longest wait after `M_LIMIT_EXCEEDED`.
+/// Longest wait after `M_LIMIT_EXCEEDED`; longer requested delays are errors.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A session on a homeserver, right after signing in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The user that the homeserver says we are.
+    /// The user, according to the homeserver.
     pub user_id: UserId,
-    /// The device that the session is, if the homeserver said so.
+    /// The session's device, if the homeserver named it.
     pub device_id: Option<String>,
     /// Its tokens.
     pub tokens: Tokens,
 }
 
-/// The secrets of a session: kept in the keyring, else in a file that only the person can read.
+/// The secrets of a session, stored in the keyring, else in a private file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Sent with each request.
     pub access_token: String,
-    /// Gets a new access token once this one is expired.
+    /// For getting a new access token when this one expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
     /// When the access token expires, if it does.
@@ -44,14 +44,14 @@ pub struct Tokens {
     pub oauth: Option<OAuthClient>,
 }
 
-/// The OAuth 2.0 client that we are registered as, and its endpoints.
+/// Our registration as an OAuth 2.0 client, and the endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OAuthClient {
-    /// From dynamic registration.
+    /// From dynamic client registration.
     pub client_id: String,
-    /// Where tokens are refreshed.
+    /// For refreshing tokens.
     pub token_endpoint: String,
-    /// Where tokens are revoked.
+    /// For revoking tokens.
     pub revocation_endpoint: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Which ways of signing in a homeserver offers.
+/// The login flows that a homeserver offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoginFlows {
     /// `m.login.password`
@@ -70,23 +70,23 @@ pub struct LoginFlows {
     pub sso: bool,
 }
 
-/// Who signs in with a password.
+/// A login with a password.
 pub struct PasswordLogin<'a> {
     /// The user.
     pub user: &'a UserId,
     /// Their password.
     pub password: &'a str,
-    /// What the session is called in the list of devices.
+    /// The session's name in the list of devices.
     pub device_name: &'a str,
-    /// A device that is to be used again.
+    /// An existing device to use again.
     pub device_id: Option<&'a str>,
 }
 
 impl HomeserverClient {
-    /// Which ways of signing in there are; none of those that we know where the homeserver has no such list.
+    /// The login flows; none if the homeserver does not support the request.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no" of another kind.
+    /// When the request fails for another reason.
     pub async fn login_flows(&self) -> Result<LoginFlows, HomeserverError> {
         match self.get::<FlowsAnswer>(LOGIN).await {
             Ok(answer) => Ok(answer.flows()),
@@ -95,10 +95,10 @@ impl HomeserverClient {
         }
     }
 
-    /// Signs in with a password. Waits, once, when the homeserver says that it has had too many requests.
+    /// Logs in with a password. After `M_LIMIT_EXCEEDED` it waits and retries once.
     ///
     /// # Errors
-    /// When there is no answer, or it is a "no": `M_FORBIDDEN` for a wrong password.
+    /// When the request fails: `M_FORBIDDEN` for a wrong password.
     pub async fn login_password(&self, login: &PasswordLogin<'_>) -> Result<Session, HomeserverError> {
         let PasswordLogin { user, password, device_name, device_id } = login;
         let mut body = json!({
@@ -120,19 +120,19 @@ impl HomeserverClient {
         answer.session(LOGIN)
     }
 
-    /// Whose access token this client has, and of which device.
+    /// The user and the device of this client's access token.
     ///
     /// # Errors
-    /// When there is no answer, or it is a "no": the token is no good.
+    /// When the request fails: the token is invalid, or there is no answer.
     pub async fn whoami(&self) -> Result<(UserId, Option<String>), HomeserverError> {
         let answer: SessionAnswer = self.get(WHOAMI).await?;
         Ok((answer.user(WHOAMI)?, answer.device_id.0))
     }
 
-    /// Ends the session of this client's token. One that has ended before is as good.
+    /// Ends the session of this client's token. Succeeds if it has already ended.
     ///
     /// # Errors
-    /// When there is no answer or it is another "no".
+    /// When the request fails for another reason.
     pub async fn logout(&self) -> Result<(), HomeserverError> {
         match self.post::<IgnoredAny>("/_matrix/client/v3/logout", &json!({})).await {
             Err(error) if !error.is_unknown_token() => Err(error),
@@ -140,10 +140,10 @@ impl HomeserverClient {
         }
     }
 
-    /// Gets a new access token for a session of the legacy API. What the answer leaves out stays as it was.
+    /// Gets a new access token for a session of the legacy API. Without a new refresh token the old one is kept.
     ///
     /// # Errors
-    /// When there is no answer, or it is a "no": the session has ended.
+    /// When the request fails: the session has ended, or there is no answer.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, HomeserverError> {
         let answer: SessionAnswer = self.post(REFRESH, &json!({"refresh_token": refresh_token})).await?;
         let mut tokens = answer.tokens(REFRESH)?;
@@ -183,7 +183,7 @@ pub(super) struct SessionAnswer {
 }
 
 impl SessionAnswer {
-    /// The session that it describes. `path` is what was asked.
+    /// The session. `path` is that of the request.
     pub(super) fn session(self, path: &str) -> Result<Session, HomeserverError> {
         Ok(Session { user_id: self.user(path)?, device_id: self.device_id.0.clone(), tokens: self.tokens(path)? })
     }

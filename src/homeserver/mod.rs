@@ -1,19 +1,18 @@
-//! The homeserver's client-server API, as far as a pusher needs it. Nothing in here exists until it is used: no
-//! connection, no certificate store, no thread.
+//! The part of the homeserver's client-server API that Pushbell needs.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | `client` | one homeserver's API: paths, access token, limits of answers, Matrix errors |
 //! | `discovery` | from a user ID or an address to a homeserver that answers |
-//! | `kind` | which software it is, and what follows from that |
-//! | `login` | signing in and out, going on with a session |
-//! | `push_rules` | what single rooms notify of |
+//! | `kind` | the software's name, and its differences |
+//! | `login` | login, token refresh, logout |
+//! | `push_rules` | push rules of single rooms |
 //! | `pushers` | setting, listing and removing http pushers |
 //! | [`oauth`] | the OAuth 2.0 API: signing in with a browser, refreshing and revoking |
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
-//! | [`redirect`] | the way back from a browser |
-//! | `events` | what the person was notified of, single events, names of rooms and of those in them |
-//! | `rooms` | reading, joining and leaving a room, and writing into it |
+//! | [`redirect`] | the redirect target of a browser |
+//! | `events` | the list of notifications, single events, names of rooms and members |
+//! | `rooms` | marking as read, joining, leaving and sending |
 //! | `user_id` | user IDs and server names |
 
 pub(crate) mod client;
@@ -23,7 +22,7 @@ pub(crate) mod kind;
 mod login;
 pub mod oauth;
 pub(crate) mod push_rules;
-mod pushers;
+pub(crate) mod pushers;
 pub mod redirect;
 mod rooms;
 pub mod sso;

@@ -1,16 +1,15 @@
 //! The push rules of single rooms, read and written as Element does (Matrix specification, client-server API, "Push
 //! rules API").
 //!
-//! | a room notifies of | by |
+//! | a room notifies of | because of |
 //! |---|---|
 //! | everything, with a sound | a room rule that notifies |
 //! | mentions and keywords | a room rule without actions |
 //! | nothing | an override rule for the room alone, without actions |
 //! | what the account's general rules say | no rule of its own |
 //!
-//! What an encrypted event says is not known to the homeserver, so that it pushes no mentions of a room that tells
-//! these alone. An override rule of ours has it push every encrypted event of the room; it matches nothing that is
-//! decrypted.
+//! The homeserver cannot find mentions in encrypted events, so in a room that notifies of mentions alone it would push
+//! none. An override rule of ours makes it push every encrypted event of the room; it does not match decrypted events.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +28,7 @@ const PATH: &str = "/_matrix/client/v3/pushrules/";
 
 /// The homeserver's own rule that pushes every encrypted event (MSC4028).
 const EVERY_ENCRYPTED: &str = ".org.matrix.msc4028.encrypted_event";
-/// How the id of each rule of ours begins; the mark of the installation, a full stop and the room's id follow.
+/// Prefix of the ids of our rules, before the installation's mark, a full stop and the room id.
 const OURS: &str = "org.pushbell.encrypted.";
 
 /// What a room notifies of.
@@ -46,16 +45,16 @@ pub(crate) enum RoomNotify {
     Default,
 }
 
-/// Who has the homeserver push every encrypted event of a room.
+/// The rule that makes the homeserver push every encrypted event of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EveryEncrypted {
-    /// The homeserver itself, for all rooms (MSC4028).
+    /// The homeserver's own, for all rooms (MSC4028).
     Homeserver,
-    /// A rule that Pushbell has set.
+    /// One that Pushbell has set.
     Ours,
 }
 
-/// The account's rules, as far as they are about single rooms or encrypted events.
+/// The account's rules for single rooms or encrypted events.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PushRules {
@@ -78,10 +77,10 @@ struct PushRule {
     conditions: Lenient<Vec<Value>>,
 }
 
-/// One change of the rules.
+/// A change of the rules.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RuleChange {
-    /// Sets the rule, whether it is there or not.
+    /// Creates or replaces the rule.
     Set {
         /// `override` or `room`
         kind: &'static str,
@@ -90,7 +89,7 @@ pub(crate) enum RuleChange {
         /// `actions`, and `conditions` of an override rule.
         rule: Value,
     },
-    /// Switches a rule on that is there and off.
+    /// Enables a disabled rule.
     Enable {
         /// `override` or `room`
         kind: &'static str,
@@ -151,7 +150,7 @@ impl PushRules {
         }
     }
 
-    /// Whether every encrypted event of the room is pushed, and by whose rule.
+    /// The rule because of which every encrypted event of the room is pushed, if any.
     pub(crate) fn pushes_encrypted(&self, room_id: &str) -> Option<EveryEncrypted> {
         let mut found = self.overrides().filter(|rule| rule.is_enabled() && rule.notifies());
         found.find_map(|rule| every_encrypted(rule.id(), room_id))
@@ -163,13 +162,13 @@ impl PushRules {
         muted.chain(self.rooms().map(PushRule::id)).chain(self.rooms_of_ours()).collect()
     }
 
-    /// The rooms that have a rule of ours, whichever installation has set it.
+    /// The rooms that have a rule of ours, of any installation.
     pub(crate) fn rooms_of_ours(&self) -> impl Iterator<Item = &str> {
         self.overrides().filter_map(|rule| Some(split_ours(rule.id())?.1))
     }
 
-    /// What is to be done so that the room tells this. Rules of ours for the room go, unless it is to tell mentions and
-    /// has one that is to stay: `keeps_ours`.
+    /// The changes that make the room notify of this. They remove our own rule for the room, unless `keeps_ours` is set and
+    /// the room is to notify of mentions.
     pub(crate) fn changes(&self, room_id: &str, to: RoomNotify, keeps_ours: bool) -> Vec<RuleChange> {
         let room_rule = |actions: Value| Some(("room", json!({ "actions": actions })));
         let wanted = match to {
@@ -203,7 +202,7 @@ impl PushRules {
         changes
     }
 
-    /// The rules that this installation has set; to be removed.
+    /// The removal of the rules that this installation has set.
     pub(crate) fn removal_of_ours(&self, installation: &str) -> Vec<RuleChange> {
         let ids = self.overrides().map(PushRule::id);
         let ours = ids.filter(|id| split_ours(id).is_some_and(|(mark, _)| mark == installation));
@@ -211,7 +210,7 @@ impl PushRules {
     }
 }
 
-/// The rule that has every encrypted event of the room be pushed, known as ours by its id.
+/// Sets our rule that makes the homeserver push every encrypted event of the room.
 pub(crate) fn ours(installation: &str, room_id: &str) -> RuleChange {
     let matches = |key: &str, pattern: &str| json!({"kind": "event_match", "key": key, "pattern": pattern});
     RuleChange::Set {
@@ -224,7 +223,7 @@ pub(crate) fn ours(installation: &str, room_id: &str) -> RuleChange {
     }
 }
 
-/// Whether a rule of this id has every encrypted event of the room be pushed.
+/// Whether the rule with this id makes the homeserver push every encrypted event of the room.
 pub(crate) fn every_encrypted(rule_id: &str, room_id: &str) -> Option<EveryEncrypted> {
     if rule_id == EVERY_ENCRYPTED {
         return Some(EveryEncrypted::Homeserver);
@@ -241,17 +240,17 @@ impl HomeserverClient {
     /// The account's push rules.
     ///
     /// # Errors
-    /// When there is no answer, it is a "no", or it has no rules.
+    /// When the request fails, or the answer has no rules.
     pub(crate) async fn push_rules(&self) -> Result<PushRules, HomeserverError> {
         let read = |body: &[u8]| from_json::<RulesAnswer>(body)?.global.0;
         let rules = self.get_with(PATH, AnswerKind::Page, read).await?;
         rules.ok_or_else(|| HomeserverError::Unexpected { path: PATH.to_owned(), missing: "global" })
     }
 
-    /// Changes the rules, one after the other. A rule that is gone already is as good as removed.
+    /// Makes these changes in order. Removing a rule that does not exist succeeds.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no": those before are done.
+    /// When a request fails; earlier changes are made.
     pub(crate) async fn change_push_rules(&self, changes: &[RuleChange]) -> Result<(), HomeserverError> {
         let path = |kind: &str, id: &str| format!("{PATH}global/{kind}/{}", encode(id));
         for change in changes {
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_room_tells_is_read_as_clients_write_it() {
+    fn rules_of_a_room_are_read_as_clients_write_them() {
         fn check(overrides: &Value, rooms: &Value, expected: RoomNotify) {
             assert_eq!(rules(json!({"override": overrides, "room": rooms})).of_room("!r:hs"), expected);
         }
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_is_set_keeps_no_other_rule_of_its_own() {
+    fn setting_a_room_removes_its_other_rules() {
         #[track_caller]
         fn check(rules: &PushRules, to: RoomNotify, keeps_ours: bool, expected: &[&str]) {
             let changes = rules.changes("!r:hs", to, keeps_ours);

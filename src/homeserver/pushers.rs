@@ -1,7 +1,7 @@
 //! `GET /pushers` and `POST /pushers/set` (Matrix specification, client-server API, "Push notifications").
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     HomeserverClient, HomeserverError,
@@ -11,34 +11,34 @@ use super::{
 const PUSHERS: &str = "/_matrix/client/v3/pushers";
 const SET: &str = "/_matrix/client/v3/pushers/set";
 
-/// The member of `data` that says which installation has set a pusher.
+/// The member of `data` with the mark of the installation that has set the pusher.
 const INSTALLATION: &str = "org.pushbell.installation";
 
 /// Longest `app_display_name` and `device_display_name` that we send, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// An http pusher of ours, as the homeserver is told.
+/// An http pusher of ours.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpPusher {
-    /// With the pushkey, what tells pushers apart.
+    /// With the pushkey, it identifies the pusher.
     pub app_id: String,
     /// A secret.
     pub pushkey: String,
-    /// The whole URL, `/_matrix/push/v1/notify` included.
+    /// The whole URL, including `/_matrix/push/v1/notify`.
     pub url: String,
-    /// What runs: "Pushbell".
+    /// "Pushbell"
     pub app_display_name: String,
-    /// Where: the computer's name.
+    /// The computer's name.
     pub device_display_name: String,
-    /// The person's language ("en", "pt-BR").
+    /// The user's language ("en", "pt-BR").
     pub lang: String,
-    /// Pushes are to have no content.
+    /// Requests pushes without content.
     pub event_id_only: bool,
-    /// The mark of the installation that sets it; may be empty.
+    /// The mark of this installation; may be empty.
     pub installation: String,
 }
 
-/// A pusher that the homeserver lists. What is absent is empty.
+/// A pusher that the homeserver lists. Absent fields are empty.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ListedPusher {
@@ -63,30 +63,30 @@ pub struct ListedPusher {
     /// `data`
     #[serde(deserialize_with = "data")]
     pub data: PusherData,
-    /// `enabled` (MSC3881): false where the person has switched it off in another client.
+    /// `enabled` (MSC3881): false if the person has switched it off in another client.
     #[serde(deserialize_with = "optional")]
     pub enabled: Option<bool>,
-    /// The same, as homeservers call it while it is a proposal.
+    /// The same, by its unstable name.
     #[serde(rename = "org.matrix.msc3881.enabled", deserialize_with = "optional")]
     pub unstable_enabled: Option<bool>,
 }
 
 impl ListedPusher {
-    /// Whether the homeserver pushes to it: the person has not switched it off.
+    /// Whether it is switched on.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.enabled.or(self.unstable_enabled).unwrap_or(true)
     }
 }
 
-/// What of a pusher's `data` is of interest. What is absent is empty.
+/// The relevant part of a pusher's `data`. Absent fields are empty.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PusherData {
     /// `url`
     #[serde(deserialize_with = "text")]
     pub url: String,
-    /// The mark of the installation of Pushbell that has set the pusher.
+    /// The mark of the installation that has set the pusher.
     #[serde(rename = "org.pushbell.installation", deserialize_with = "text")]
     pub installation: String,
 }
@@ -109,11 +109,37 @@ fn data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PusherData, D::Err
     Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
 }
 
+impl HttpPusher {
+    /// The body of the request that sets it.
+    pub(crate) fn to_request(&self) -> Value {
+        let short = |name: &str| name.chars().take(MAX_NAME_CHARS).collect::<String>();
+        let mut data = json!({"url": self.url});
+        if self.event_id_only {
+            data["format"] = "event_id_only".into();
+        }
+        // The specification allows further members of `data`; homeservers return them, and send them with each push.
+        if !self.installation.is_empty() {
+            data[INSTALLATION] = self.installation.as_str().into();
+        }
+        json!({
+            "kind": "http", "app_id": self.app_id, "pushkey": self.pushkey,
+            "app_display_name": short(&self.app_display_name),
+            "device_display_name": short(&self.device_display_name),
+            "lang": self.lang, "data": data, "append": true,
+        })
+    }
+}
+
+/// The body of the request that removes a pusher.
+pub(crate) fn removal(app_id: &str, pushkey: &str) -> Value {
+    json!({"kind": null, "app_id": app_id, "pushkey": pushkey})
+}
+
 impl HomeserverClient {
-    /// All pushers of the account, other apps' too.
+    /// All pushers of the account, including those of other apps.
     ///
     /// # Errors
-    /// When there is no answer, it is a "no", or it has no list.
+    /// When the request fails, or the answer has no list.
     pub async fn pushers(&self) -> Result<Vec<ListedPusher>, HomeserverError> {
         let answer = self.get_with(PUSHERS, AnswerKind::Pushers, from_json::<PushersAnswer>).await?;
         answer
@@ -121,37 +147,20 @@ impl HomeserverClient {
             .ok_or_else(|| HomeserverError::Unexpected { path: PUSHERS.to_owned(), missing: "pushers" })
     }
 
-    /// Makes or replaces the pusher, and harms no other. A homeserver that was waiting to try again stops waiting, and
-    /// skips what it had not delivered.
+    /// Creates or replaces the pusher. This ends the homeserver's backoff; undelivered pushes are skipped.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub async fn set_pusher(&self, pusher: &HttpPusher) -> Result<(), HomeserverError> {
-        let short = |name: &str| name.chars().take(MAX_NAME_CHARS).collect::<String>();
-        let mut data = json!({"url": pusher.url});
-        if pusher.event_id_only {
-            data["format"] = "event_id_only".into();
-        }
-        // The specification lets `data` have more; homeservers hand it back, and on with each push.
-        if !pusher.installation.is_empty() {
-            data[INSTALLATION] = pusher.installation.as_str().into();
-        }
-        let body = json!({
-            "kind": "http", "app_id": pusher.app_id, "pushkey": pusher.pushkey,
-            "app_display_name": short(&pusher.app_display_name),
-            "device_display_name": short(&pusher.device_display_name),
-            "lang": pusher.lang, "data": data, "append": true,
-        });
-        self.post::<IgnoredAny>(SET, &body).await.map(drop)
+        self.post::<IgnoredAny>(SET, &pusher.to_request()).await.map(drop)
     }
 
-    /// Deletes a pusher; there need not be one.
+    /// Deletes a pusher. Succeeds if there is none.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub async fn remove_pusher(&self, app_id: &str, pushkey: &str) -> Result<(), HomeserverError> {
-        let body = json!({"kind": null, "app_id": app_id, "pushkey": pushkey});
-        self.post::<IgnoredAny>(SET, &body).await.map(drop)
+        self.post::<IgnoredAny>(SET, &removal(app_id, pushkey)).await.map(drop)
     }
 }
 
@@ -160,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pusher_is_on_unless_it_says_that_it_is_off() {
+    fn a_pusher_is_enabled_unless_disabled() {
         let check = |text: &str, expected: bool| {
             let pusher: ListedPusher = serde_json::from_str(text).unwrap();
             assert_eq!(pusher.is_enabled(), expected, "{text}");

@@ -1,4 +1,4 @@
-//! What a person does in a room: reading it, joining and leaving it, writing into it (Matrix specification,
+//! Acts in a room: marking it as read, joining and leaving it, sending into it (Matrix specification,
 //! client-server API, "Receipts", "Fully read markers", "Marking rooms as unread", "Room membership", "Sending events
 //! to a room").
 
@@ -13,33 +13,33 @@ use super::{
 };
 use crate::http_client::encode;
 
-/// The names of the account data that says that the person has marked a room as unread.
+/// The types of the account data that marks a room as unread.
 const MARKED_UNREAD: [&str; 2] = ["m.marked_unread", "com.famedly.marked_unread"];
 
-/// An event that is to be sent into a room.
+/// An event to send into a room.
 #[derive(Debug, Clone)]
 pub(crate) struct OutgoingEvent {
     /// `room_id`
     pub(crate) room_id: String,
     /// `type`
     pub(crate) event_type: String,
-    /// Its transaction: the homeserver takes each only once of a device.
+    /// The transaction id: the homeserver accepts each once per device.
     pub(crate) transaction: String,
     /// `content`
     pub(crate) content: Value,
 }
 
 impl OutgoingEvent {
-    /// Where it is sent to as an event of this type.
+    /// The path for sending it as an event of this type.
     pub(crate) fn path(&self, event_type: &str) -> String {
         format!("{}/send/{}/{}", room_path(&self.room_id), encode(event_type), encode(&self.transaction))
     }
 }
 
-/// A new transaction, which nobody can guess.
+/// A random transaction id.
 ///
 /// # Errors
-/// When the system has no randomness.
+/// When the system has no random numbers.
 pub(crate) fn new_transaction() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
@@ -51,10 +51,10 @@ fn room_path(room_id: &str) -> String {
 }
 
 impl HomeserverClient {
-    /// Sends a receipt for this event that is not of a thread; only the user sees it, unless it is public.
+    /// Sends an unthreaded read receipt for this event, private unless `is_public`.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub(crate) async fn send_receipt(
         &self,
         room_id: &str,
@@ -66,11 +66,11 @@ impl HomeserverClient {
         self.post::<IgnoredAny>(&path, &json!({})).await.map(drop)
     }
 
-    /// Marks the room as read up to this event, as other clients do: with a receipt, with the marker that only goes
-    /// forward, and without the mark that it is unread.
+    /// Marks the room as read up to this event, as other clients do: sends a receipt, advances the fully-read marker, and
+    /// removes the mark as unread.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no": some of it may be done.
+    /// When a request fails; some of them may have succeeded.
     pub(crate) async fn mark_as_read(
         &self,
         user_id: &str,
@@ -89,7 +89,7 @@ impl HomeserverClient {
         Ok(())
     }
 
-    /// Not every homeserver looks whether the marker would go back.
+    /// Sets the fully-read marker unless that moves it back, which not every homeserver checks.
     async fn advance_fully_read(&self, user_id: &str, room_id: &str, event_id: &str) -> Result<(), HomeserverError> {
         let marker = self.room_account_data(user_id, room_id, "m.fully_read").await?;
         if let Some(before) = marker.as_ref().and_then(|marker| marker.get("event_id")?.as_str()) {
@@ -105,7 +105,7 @@ impl HomeserverClient {
         self.post::<IgnoredAny>(&path, &json!({"m.fully_read": event_id})).await.map(drop)
     }
 
-    /// When the event was sent, by its sender's homeserver; in milliseconds.
+    /// `origin_server_ts` of the event, in milliseconds.
     async fn sent_at(&self, room_id: &str, event_id: &str) -> Result<Option<i64>, HomeserverError> {
         let path = format!("{}/event/{}", room_path(room_id), encode(event_id));
         let read = |body: &[u8]| from_json::<Value>(body)?.get("origin_server_ts")?.as_i64();
@@ -122,16 +122,16 @@ impl HomeserverClient {
         Ok(present(self.get_with(&path, AnswerKind::Small, from_json).await)?.flatten())
     }
 
-    /// Whether an invite to this room waits for an answer.
+    /// Whether the user has a pending invite to this room.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub(crate) async fn is_invited(&self, room_id: &str) -> Result<bool, HomeserverError> {
         let nothing = json!({"not_types": ["*"]});
         let room = json!({
             "rooms": [room_id], "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing, "account_data": nothing,
         });
-        // Some homeservers answer the same request from a cache for a while.
+        // The time makes the request unique: some homeservers cache answers.
         let now = jiff::Timestamp::now().as_microsecond();
         let filter = json!({"room": room, "presence": nothing, "account_data": nothing, "asked_at": now}).to_string();
         let path = format!("/_matrix/client/v3/sync?timeout=0&set_presence=offline&filter={}", encode(&filter));
@@ -143,7 +143,7 @@ impl HomeserverClient {
     /// Accepts an invite.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub(crate) async fn join(&self, room_id: &str) -> Result<(), HomeserverError> {
         self.post::<IgnoredAny>(&format!("{}/join", room_path(room_id)), &json!({})).await.map(drop)
     }
@@ -151,19 +151,19 @@ impl HomeserverClient {
     /// Leaves a room, or declines an invite.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub(crate) async fn leave(&self, room_id: &str) -> Result<(), HomeserverError> {
         self.post::<IgnoredAny>(&format!("{}/leave", room_path(room_id)), &json!({})).await.map(drop)
     }
 
-    /// Whether the room is encrypted: it has an `m.room.encryption`, whatever that says.
+    /// Whether the room is encrypted: it has an `m.room.encryption` event, whatever its content.
     ///
     /// # Errors
-    /// When there is no answer, or it is another "no" than that there is no such state.
+    /// When the request fails, unless the homeserver says that there is no such state.
     pub(crate) async fn is_encrypted(&self, room_id: &str) -> Result<bool, HomeserverError> {
         match self.get::<IgnoredAny>(&format!("{}/state/m.room.encryption", room_path(room_id))).await {
             Ok(_) => Ok(true),
-            // A 404 of a proxy has no code of the specification.
+            // A 404 of a proxy has no Matrix error code.
             Err(HomeserverError::Refused(refusal))
                 if refusal.status == StatusCode::NOT_FOUND && refusal.errcode == "M_NOT_FOUND" =>
             {
@@ -173,10 +173,10 @@ impl HomeserverClient {
         }
     }
 
-    /// Sends this event as it is. The same transaction sent twice is one event.
+    /// Sends this event unencrypted. Sending a transaction twice gives one event.
     ///
     /// # Errors
-    /// When there is no answer or it is a "no".
+    /// When the request fails.
     pub(crate) async fn send_event(&self, event: &OutgoingEvent) -> Result<(), HomeserverError> {
         self.put(&event.path(&event.event_type), &event.content).await
     }

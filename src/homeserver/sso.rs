@@ -1,9 +1,8 @@
-//! Single sign-on where there is no OAuth 2.0 API: `m.login.sso` (Matrix specification, client-server API, "SSO
+//! Single sign-on, for homeservers without an OAuth 2.0 API: `m.login.sso` (Matrix specification, client-server API, "SSO
 //! client login").
 //!
-//! The browser goes to `/login/sso/redirect`, from there wherever the homeserver sends it, and comes back to the
-//! loopback interface with a login token, which `/login` takes once (`m.login.token`). Which of several identity
-//! providers it is to be is asked on the homeserver's page.
+//! The browser opens `/login/sso/redirect`, and in the end is redirected to the loopback interface with a login token,
+//! which is exchanged for a session (`m.login.token`). The user chooses an identity provider on the homeserver's page.
 
 use std::time::Duration;
 
@@ -18,16 +17,16 @@ use crate::http_client::encode;
 
 const LOGIN: &str = "/_matrix/client/v3/login";
 
-/// Why somebody is not signed in.
+/// Why single sign-on failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SsoError {
-    /// The browser did not come back.
+    /// There was no redirect.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
-    /// The homeserver does not take what the browser brought.
+    /// The homeserver refused the login token.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
-    /// The browser brought nothing.
+    /// The redirect had no login token.
     #[error("the homeserver sent the browser back without a login token: try again")]
     NoToken,
 }
@@ -43,7 +42,7 @@ impl SsoLogin {
     /// Opens the redirect target.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no port can be opened.
     pub async fn begin(homeserver: &HomeserverClient) -> Result<Self, RedirectError> {
         let listener = RedirectListener::bind().await?;
         let back = format!("{}?state={}", listener.uri(), listener.state());
@@ -51,22 +50,22 @@ impl SsoLogin {
         Ok(Self { listener, url })
     }
 
-    /// The address to open in a browser of this computer.
+    /// The URL to open in a browser on this computer.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The port of the loopback interface that the browser comes back to.
+    /// The loopback port of the redirect target.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.listener.port()
     }
 
-    /// Waits for the browser to come back, and signs in with what it brings. The browser shows how it ended.
+    /// Waits for the redirect and signs in with its token. The browser shows the result.
     ///
     /// # Errors
-    /// When nobody signs in for so long, or the homeserver says no.
+    /// When there is no redirect within `patience`, or the homeserver refuses.
     pub async fn finish(
         self,
         homeserver: &HomeserverClient,

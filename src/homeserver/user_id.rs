@@ -5,20 +5,20 @@ use std::fmt;
 /// The specification's limit of a user ID, in bytes.
 const MAX_BYTES: usize = 255;
 
-/// A user ID that can be asked for at its server.
+/// A valid user ID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
-/// That is no user ID.
+/// Error for an invalid user ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a user ID looks like @alice:example.org")]
 pub struct InvalidUserId;
 
 impl UserId {
-    /// Reads a user ID. Historical local parts are accepted: whatever is printable and no colon.
+    /// Parses a user ID. Historical local parts are accepted: printable characters without a colon.
     ///
     /// # Errors
-    /// When it is no user ID, or longer than 255 bytes.
+    /// When it is invalid, or longer than 255 bytes.
     pub fn parse(text: &str) -> Result<Self, InvalidUserId> {
         let (localpart, server) = text.strip_prefix('@').and_then(|rest| rest.split_once(':')).ok_or(InvalidUserId)?;
         let printable = !text.chars().any(|c| c.is_control() || c.is_whitespace());
@@ -26,13 +26,13 @@ impl UserId {
         if good { Ok(Self(text.to_owned())) } else { Err(InvalidUserId) }
     }
 
-    /// The whole: `@alice:example.org`.
+    /// The user ID as text: `@alice:example.org`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part after the first colon: a host, and a port if there is one.
+    /// The part after the first colon: a host, and optionally a port.
     #[must_use]
     pub fn server_name(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, server)| server)

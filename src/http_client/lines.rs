@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_come_as_they_are_sent_and_none_is_too_long() {
+    async fn lines_arrive_as_they_are_sent_up_to_a_limit() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serve = async {

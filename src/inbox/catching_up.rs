@@ -19,7 +19,10 @@ use super::{
 use crate::{
     accounts::CountsScope,
     notice::{NoticeId, Room, RoomKey},
-    push::notify::{Notification, Tweaks},
+    push::{
+        listed::EventRef,
+        notify::{Notification, Tweaks},
+    },
 };
 
 /// Limit of the unread notices returned, newest first.
@@ -61,7 +64,7 @@ pub struct CaughtUp {
     /// Rooms that were.
     pub read_rooms: Vec<RoomRead>,
     /// Events that the homeserver lists as unread.
-    pub listed_unread: Vec<ListedUnread>,
+    pub listed_unread: Vec<EventRef>,
     /// Nothing of it was delayed: a call rings.
     pub is_live: bool,
     /// The list is complete: it names every unread event, however old.
@@ -95,15 +98,6 @@ pub enum WhatWasRead {
     },
     /// The invite to it, which was answered.
     Invite,
-}
-
-/// An event that the homeserver lists as unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedUnread {
-    /// `room_id`
-    pub room_id: String,
-    /// `event_id`
-    pub event_id: String,
 }
 
 /// A listed event, which a push may not have brought.

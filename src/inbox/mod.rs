@@ -67,7 +67,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use self::{
-    catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
+    catching_up::{CatchUpState, CaughtUp, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
     codec::Decryption,
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,

@@ -1,36 +1,29 @@
-//! What a line of a relay says (pure): a JSON object. A field of the wrong type counts as absent, and a line that makes no
-//! sense says nothing.
+//! A line of a relay's stream (pure): a JSON object. Fields of the wrong type count as absent.
 
 use crate::push::{
     lenient::{Object, Value},
+    listed::EventRef,
     notify::{Device, Notification},
 };
 
-/// One line.
+/// A line.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// By the relay's clock, in seconds since the epoch; 0: it does not say.
+    /// The relay's time in seconds since the epoch; 0 if absent.
     pub(crate) time: u64,
-    /// What it says beside that it is there.
+    /// The push in it, if it is a message.
     pub(crate) hint: Option<Hint>,
-    /// It is said regularly, so that a connection is known to be alive.
+    /// A keepalive, sent at regular intervals.
     pub(crate) is_keepalive: bool,
 }
 
-/// What a push that came through a relay is good for: what is new is asked of the homeserver.
+/// What is used of a push through a relay.
 #[derive(Debug, Clone)]
 pub(crate) struct Hint {
-    /// Which event, and in which room; `None`: it has numbers alone, which change when something is read.
-    pub(crate) event: Option<HintedEvent>,
-    /// Whom it is for.
+    /// The event; `None` for a push of counts alone, sent when something is read.
+    pub(crate) event: Option<EventRef>,
+    /// The push's devices.
     pub(crate) devices: Vec<Device>,
-}
-
-/// An event that is new, as a relay says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HintedEvent {
-    pub(crate) room_id: String,
-    pub(crate) event_id: String,
 }
 
 impl Line {
@@ -43,13 +36,13 @@ impl Line {
     }
 }
 
-/// Where the body of the push is not UTF-8 it comes in another encoding, which no homeserver's is.
+/// Messages with an `encoding` are not UTF-8, and so not pushes of a homeserver.
 fn hint(object: &Object<'_>) -> Option<Hint> {
     if object.has("encoding") {
         return None;
     }
     let push = Notification::parse(object.string("message")?.as_bytes()).ok()?;
-    let event = push.room_id.zip(push.event_id).map(|(room_id, event_id)| HintedEvent { room_id, event_id });
+    let event = push.room_id.zip(push.event_id).map(|(room_id, event_id)| EventRef { room_id, event_id });
     Some(Hint { event, devices: push.devices })
 }
 
@@ -64,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ntfy_sends_is_understood() {
+    fn lines_of_ntfy_are_parsed() {
         let open =
             parse(&json!({"id": "DpnSmZh8zkFO", "time": 1_795_912_664, "event": "open", "topic": "up"})).unwrap();
         assert!(open.time == 1_795_912_664 && open.hint.is_none() && !open.is_keepalive);
@@ -74,7 +67,7 @@ mod tests {
             "prio": "low", "room_id": "!r"}});
         let message = json!({"id": "i", "time": 5, "expires": 9, "event": "message", "message": push.to_string()});
         let hint = parse(&message).unwrap().hint.unwrap();
-        let event = HintedEvent { room_id: "!r".to_owned(), event_id: "$1".to_owned() };
+        let event = EventRef { room_id: "!r".to_owned(), event_id: "$1".to_owned() };
         assert_eq!((hint.event, &*hint.devices[0].pushkey), (Some(event), "k"));
         let badge = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         let hint = parse(&json!({"event": "message", "message": badge})).unwrap().hint.unwrap();
@@ -82,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_says_nothing() {
+    fn malformed_lines_are_ignored() {
         for line in ["", "{", "[]", "7", "{\"event\": 7}", "\u{0}", "{\"time\": 5}"] {
             assert!(Line::parse(line.as_bytes()).is_none(), "{line}");
         }

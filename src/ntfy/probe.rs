@@ -1,4 +1,4 @@
-//! Whether an ntfy server can be a relay, and what is wrong with it: a push of our own goes through it.
+//! Checks whether an ntfy server can be used as a relay, by sending a push of our own through it.
 
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -8,26 +8,26 @@ use tokio::time::{Duration, timeout};
 use super::{Relay, RelayError, line::Line};
 use crate::http_client::{Answer, HttpClient, Request};
 
-/// Whom the probe's push is for: no account.
+/// The app id of the probe's push, which no account has.
 const APP_ID: &str = "org.pushbell.probe";
-/// How long that push may take.
+/// Time limit of that push.
 const ARRIVAL: Duration = Duration::from_secs(5);
-/// The codes of ntfy's errors.
+/// ntfy's error code for a missing `base-url`.
 const NO_BASE_URL: u32 = 50_003;
 
-/// What is wrong with a relay.
+/// A problem with a relay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{says}")]
-pub(crate) struct Trouble {
-    /// As a sentence without a full stop.
+pub(crate) struct RelayProblem {
+    /// A sentence without a full stop.
     pub(crate) says: String,
     /// What to do about it.
     pub(crate) advice: String,
     /// Lines to paste.
     pub(crate) paste: Option<String>,
-    /// It works all the same, with delay.
+    /// The relay works nevertheless, with a delay.
     pub(crate) is_slow_only: bool,
-    /// Whoever reads there has to have an access token.
+    /// Reading requires an access token.
     pub(crate) wants_token: bool,
 }
 
@@ -43,11 +43,11 @@ struct PushAnswer {
     rejected: Vec<String>,
 }
 
-/// Looks whether pushes to the relay would get here.
+/// Checks whether pushes to the relay arrive here.
 ///
 /// # Errors
-/// Says why not.
-pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), Trouble> {
+/// When they do not.
+pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), RelayProblem> {
     let base = relay.base();
     let get =
         async |url: &str| http.send(&Request::new(Method::GET, url)).await.map_err(|error| away(relay, &error.into()));
@@ -56,7 +56,7 @@ pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), Troubl
         return Err(if gateway.json::<ErrorAnswer>().code == NO_BASE_URL {
             no_base_url(relay)
         } else {
-            trouble(
+            problem(
                 format!("{base} is no ntfy server that takes Matrix pushes: it answers {}", gateway.status),
                 "Look at the address, and at the proxy before it: it has to pass on every path",
             )
@@ -81,7 +81,7 @@ pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), Troubl
         }
         status => {
             let says = format!("{base} takes no push now: it answers {status}");
-            return Err(trouble(says, "Its log says why; 429 and 507 may be over in a while"));
+            return Err(problem(says, "Its log says why; 429 and 507 may be over in a while"));
         }
     }
     let arrival = async {
@@ -101,20 +101,20 @@ fn is_gateway(answer: &Answer) -> bool {
     answer.status == StatusCode::OK && answered["unifiedpush"]["gateway"] == "matrix"
 }
 
-fn trouble(says: String, advice: &str) -> Trouble {
-    Trouble { says, advice: advice.to_owned(), paste: None, is_slow_only: false, wants_token: false }
+fn problem(says: String, advice: &str) -> RelayProblem {
+    RelayProblem { says, advice: advice.to_owned(), paste: None, is_slow_only: false, wants_token: false }
 }
 
-fn no_base_url(relay: &Relay) -> Trouble {
+fn no_base_url(relay: &Relay) -> RelayProblem {
     let base = relay.base();
     let says = format!("{base} does not know that this is its address: it would reject every push");
-    Trouble {
+    RelayProblem {
         paste: Some(format!("base-url: {base}")),
-        ..trouble(says, "Set this in the server's server.yml, and restart ntfy")
+        ..problem(says, "Set this in the server's server.yml, and restart ntfy")
     }
 }
 
-fn denied(relay: &Relay, reason: &str) -> Trouble {
+fn denied(relay: &Relay, reason: &str) -> RelayProblem {
     let says = format!("{}: {reason}", relay.base());
     let (advice, rights) = if relay.has_token() {
         (
@@ -129,28 +129,28 @@ fn denied(relay: &Relay, reason: &str) -> Trouble {
             "read-write",
         )
     };
-    Trouble { paste: Some(format!("ntfy access everyone 'up*' {rights}")), ..trouble(says, advice) }
+    RelayProblem { paste: Some(format!("ntfy access everyone 'up*' {rights}")), ..problem(says, advice) }
 }
 
-/// What is wrong where nothing can be read.
-pub(crate) fn away(relay: &Relay, error: &RelayError) -> Trouble {
+/// The problem of a relay that cannot be read.
+pub(crate) fn away(relay: &Relay, error: &RelayError) -> RelayProblem {
     let base = relay.base();
     match error {
-        RelayError::HeldBack => Trouble {
+        RelayError::HeldBack => RelayProblem {
             paste: Some("proxy_http_version 1.1;\nproxy_buffering off;".to_owned()),
             is_slow_only: true,
-            ..trouble(
+            ..problem(
                 format!("{base}: {error}, so it is asked once a minute only"),
                 "If it is nginx, this belongs into its location for ntfy",
             )
         },
-        RelayError::Denied(_) => Trouble { wants_token: !relay.has_token(), ..denied(relay, &error.to_string()) },
-        RelayError::TooMany(_) => trouble(
+        RelayError::Denied(_) => RelayProblem { wants_token: !relay.has_token(), ..denied(relay, &error.to_string()) },
+        RelayError::TooMany(_) => problem(
             format!("{base}: {error}"),
             "Wait for some minutes, or raise visitor-request-limit-burst in server.yml",
         ),
         RelayError::Transport(_) | RelayError::Unexpected(_) => {
-            trouble(format!("{base} cannot be used: {error}"), "Look at the address, and whether ntfy runs there")
+            problem(format!("{base} cannot be used: {error}"), "Look at the address, and whether ntfy runs there")
         }
     }
 }

@@ -1,49 +1,50 @@
-//! How far a relay was read, which events are known from it, and for how long it may say nothing (pure).
+//! How far a relay was read, which events are known from it, and when its connection counts as dead (pure).
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use super::line::{Hint, HintedEvent, Line};
+use super::line::{Hint, Line};
+use crate::push::listed::EventRef;
 
-/// Reads again from so long before the newest: lines of one moment do not come in the order in which they are kept.
+/// Overlap of reading again, in seconds: lines of one moment are not stored in the order of arrival.
 const OVERLAP: u64 = 60;
-/// Events that are known.
+/// Maximum number of known events.
 pub(crate) const MAX_KNOWN: usize = 1024;
-/// New ones that are taken over at a time.
+/// Maximum number of new events in a batch.
 pub(crate) const MAX_EVENTS: usize = 40;
-/// What comes within this time of the first is taken over together.
+/// How long a batch is gathered from its first line on.
 const GATHER: Duration = Duration::from_millis(100);
-/// Numbers alone have the homeserver's whole list be read: no sooner than this after the last time.
+/// Minimum interval between batches of counts alone, for which the homeserver's whole list is read.
 const COUNT_INTERVAL: Duration = Duration::from_secs(2);
-/// What is so much older than the newest line was held back.
+/// A line that is this many seconds older than the newest was delayed.
 const LATE: u64 = 10;
-/// A connection on which nothing came for this many keepalives is dead.
+/// A connection is dead after this many missing keepalives.
 const KEEPALIVES: u32 = 3;
-/// That is at least and at most so long.
+/// Bounds of the time until a connection counts as dead.
 const SILENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(150));
 
 /// How far a relay was read.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// The newest time of a line whose push is taken over; `None`: nothing was read yet.
+    /// The newest time of a recorded line; `None`: nothing was read yet.
     newest: Option<u64>,
     known: VecDeque<String>,
 }
 
-/// What has come and is not taken over yet.
+/// What has arrived and is not recorded yet.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub(crate) struct Batch {
     time: u64,
-    pub(crate) events: Vec<HintedEvent>,
-    /// Something came that is not known.
+    pub(crate) events: Vec<EventRef>,
+    /// There was a push that is not known.
     pub(crate) is_push: bool,
-    /// What is unread may have changed without a new event.
+    /// There was a push of counts alone.
     pub(crate) is_count: bool,
-    /// Something was held back.
+    /// An event was delayed.
     pub(crate) is_late: bool,
-    /// Nobody knows what was said before it.
+    /// Earlier lines are unknown.
     pub(crate) is_first: bool,
 }
 
@@ -52,17 +53,18 @@ impl Progress {
         Self { newest, known: VecDeque::new() }
     }
 
-    /// The newest time that was read.
+    /// The newest time of a recorded line.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest
     }
 
-    /// From when on it is to be read.
+    /// The time to read from.
     pub(crate) fn since(&self) -> Option<String> {
         Some(self.newest?.saturating_sub(OVERLAP).to_string())
     }
 
-    /// A line has come. `now`: the relay's time, as far as it is known; `is_meant`: whether a push is for the account.
+    /// Adds a line to the batch. `now` is the relay's time as far as known; `is_meant` tells whether a push is for the
+    /// account.
     pub(crate) fn take(&self, batch: &mut Batch, line: Line, now: u64, is_meant: impl Fn(&Hint) -> bool) {
         batch.time = batch.time.max(line.time);
         let Some(hint) = line.hint.filter(is_meant) else { return };
@@ -77,7 +79,7 @@ impl Progress {
         batch.is_push = true;
     }
 
-    /// It is in the inbox. The time that is to be kept, if that is a later one.
+    /// The batch was recorded in the inbox. Returns the time to store, if it is later than before.
     pub(crate) fn taken(&mut self, batch: Batch) -> Option<u64> {
         self.known.extend(batch.events.into_iter().map(|event| event.event_id));
         let surplus = self.known.len().saturating_sub(MAX_KNOWN);
@@ -88,25 +90,25 @@ impl Progress {
 }
 
 impl Batch {
-    /// As many as that, so that they are to be taken over before more is read.
+    /// Whether it has this many events, and has to be recorded before more is read.
     pub(crate) fn is_full(&self, most: usize) -> bool {
         self.events.len() >= most
     }
 
-    /// When it is to be taken over. `began_at`: when the first of it came; `counted_at`: when numbers were last taken over.
+    /// When it has to be recorded. `began_at`: when its first line arrived; `counted_at`: when counts were last recorded.
     pub(crate) fn due(&self, began_at: Instant, counted_at: Option<Instant>) -> Instant {
         let due = began_at + GATHER;
         let is_numbers_alone = self.is_count && self.events.is_empty() && !self.is_first;
         counted_at.filter(|_| is_numbers_alone).map_or(due, |at| due.max(at + COUNT_INTERVAL))
     }
 
-    /// Nothing is to be taken over.
+    /// Whether there is nothing to record.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_push && !self.is_first
     }
 }
 
-/// For how long a connection may say nothing, given the time between two keepalives.
+/// How long a connection may be silent, given the interval of its keepalives.
 pub(crate) fn silence(between: Option<Duration>) -> Duration {
     between.map_or(SILENCE.1, |between| (between * KEEPALIVES).clamp(SILENCE.0, SILENCE.1))
 }
@@ -116,13 +118,13 @@ mod tests {
     use super::*;
 
     fn line(time: u64, event: Option<&str>) -> Line {
-        let event = event.map(|id| HintedEvent { room_id: "!r".to_owned(), event_id: id.to_owned() });
+        let event = event.map(|id| EventRef { room_id: "!r".to_owned(), event_id: id.to_owned() });
         let hint = Hint { event, devices: Vec::new() };
         Line { time, hint: Some(hint), is_keepalive: false }
     }
 
     #[test]
-    fn it_is_read_again_from_a_minute_before_and_what_is_known_is_nothing_new() {
+    fn reading_overlaps_by_a_minute_and_known_events_are_not_new() {
         let mut progress = Progress::new(None);
         assert_eq!(progress.since(), None);
         let mut batch = Batch::default();
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_anothers_is_nothing_but_a_time() {
+    fn a_push_for_others_only_advances_the_time() {
         let mut progress = Progress::new(Some(5));
         let mut batch = Batch::default();
         progress.take(&mut batch, line(7, Some("$1")), 7, |_| false);
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn old_events_are_late_and_numbers_are_not() {
+    fn old_events_are_late_and_counts_are_not() {
         let progress = Progress::default();
         let mut batch = Batch::default();
         progress.take(&mut batch, line(900, None), 1000, |_| true);
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_gathered_from_the_first_on_and_numbers_alone_wait_longer() {
+    fn batches_are_gathered_and_counts_alone_wait_longer() {
         let progress = Progress::default();
         let start = Instant::now();
         let counted = start.checked_sub(Duration::from_millis(500));
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn three_hundred_reconnects_lose_nothing_and_repeat_nothing() {
-        // What was said, each with the second in which that is kept; it is kept up to a second late, in no order.
+        // The events and the seconds in which they are stored: up to a second late, in any order.
         let said = |number: u64| (1000 + number / 8, format!("${number}"));
         let mut progress = Progress::new(None);
         let mut seen = Vec::new();
@@ -192,7 +194,7 @@ mod tests {
             {
                 progress.take(&mut batch, line(time, Some(&event)), time, |_| true);
             }
-            // What comes live is lost with every third connection.
+            // Every third connection loses its live events.
             if connection % 3 == 0 {
                 continue;
             }

@@ -60,6 +60,15 @@ pub(crate) fn single_event(json: &str, user_id: &str) -> Option<Notification> {
     (event.event_id.is_some() && event.event_type.is_some()).then_some(event)
 }
 
+/// An event of a room, by its ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRef {
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id`
+    pub event_id: String,
+}
+
 /// An event of a room, as far as it can say what has become of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomEvent {

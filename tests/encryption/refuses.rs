@@ -31,8 +31,9 @@ fn a_message_under_another_sender_is_not_read() {
 #[test]
 fn a_message_under_a_second_id_shows_nothing() {
     let scene = Scene::signed_in();
-    let ciphertext = message(&scene, "Only once.");
+    let (ciphertext, mark) = (message(&scene, "Only once."), scene.mark());
     scene.push_encrypted("$first", &scene.bob.user.id, &scene.room, &ciphertext);
+    scene.popup(mark, "Only once.");
     scene.says("$first", "Only once.");
     let mark = scene.mark();
     scene.push_encrypted("$second", &scene.bob.user.id, &scene.room, &ciphertext);

@@ -10,18 +10,18 @@ use crate::{
 
 #[test]
 fn the_authorization_server_is_found() {
-    let check = |plan: Plan, expected: Option<(bool, bool)>| {
+    let check = |plan: Plan, expected: Option<bool>| {
         let server = AccountServer::start(plan.clone());
         let found = block_on(async { oauth::metadata(&homeserver(server.port)).await.unwrap() });
         let found = found.map(|found| {
             assert_eq!(found.issuer, format!("http://127.0.0.1:{}/", server.port));
-            (found.registration_endpoint.is_some(), found.device_authorization_endpoint.is_some())
+            found.registration_endpoint.is_some()
         });
         assert_eq!(found, expected, "{plan:?}");
     };
-    check(Plan::default(), Some((true, true)));
-    check(Plan { old_path: true, ..Plan::default() }, Some((true, true)));
-    check(Plan { registers: false, device_grant: false, ..Plan::default() }, Some((false, false)));
+    check(Plan::default(), Some(true));
+    check(Plan { old_path: true, ..Plan::default() }, Some(true));
+    check(Plan { registers: false, ..Plan::default() }, Some(false));
     check(Plan { oauth: false, ..Plan::default() }, None);
 }
 

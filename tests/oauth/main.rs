@@ -11,7 +11,6 @@ mod visit;
 
 mod authorization;
 mod browser;
-mod device;
 mod discovery;
 mod page;
 mod processes;

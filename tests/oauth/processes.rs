@@ -57,7 +57,7 @@ fn during_a_refresh_of_the_app<T: Send>(scene: &mut Scene, run: impl FnOnce(&Sce
 #[test]
 fn two_processes_renew_a_token_once_and_both_go_on() {
     let mut scene = Scene::new(synapse::start(Plan { access_life: 1, ..Plan::default() }));
-    scene.pushbell.set_env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22");
+    scene.pushbell.set_env("BROWSER_RECORD", &scene.record().display().to_string());
     let login = scene.login();
     assert_eq!(login.code, 3, "{login:#?}");
 

@@ -1,5 +1,5 @@
-//! Accounts that were registered by hand and whose pushes come through a relay: how that goes (pure). Their hints are
-//! recorded where they are read, since there is no homeserver to ask.
+//! The state of accounts that were registered by hand and use a relay (pure). Their hints are recorded by the relay's
+//! reader, since there is no homeserver to ask.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,22 +7,22 @@ use super::reach::Reach;
 use crate::{
     accounts::{Account, Accounts, Way},
     control::SignInStatus,
-    encryption::Held,
+    encryption::ConnectionEvent,
 };
 
-/// All of them.
+/// All such accounts.
 #[derive(Default)]
 pub(super) struct ByHand(BTreeMap<Arc<str>, Relayed>);
 
 struct Relayed {
     account: Account,
     reach: Reach,
-    /// Why its relay gives nothing until the person has done something, if so.
+    /// Why the relay refuses access, if so: only the person can fix that.
     refused: Option<String>,
 }
 
 impl ByHand {
-    /// Takes over those of the accounts that are of this kind.
+    /// Takes over changed accounts.
     pub(super) fn take(&mut self, accounts: &Accounts) {
         let mut before = std::mem::take(&mut self.0);
         let is_relayed = |account: &&Account| account.sign_in.is_none() && account.way_in_force() == Way::Ntfy;
@@ -37,20 +37,20 @@ impl ByHand {
         self.0.values().map(|relayed| &relayed.account)
     }
 
-    /// What the relay's reader says of this account; whether it is one of these.
-    pub(super) fn hear(&mut self, account: &str, news: &Held) -> bool {
+    /// Handles news of a relay. Returns false if the account is not one of these.
+    pub(super) fn connection_event(&mut self, account: &str, event: &ConnectionEvent) -> bool {
         let Some(relayed) = self.0.get_mut(account) else { return false };
-        let (is_connected, refused) = match news {
-            Held::Connected => (Ok(()), None),
-            Held::Lost(reason) => (Err(reason.clone()), relayed.refused.take()),
-            Held::Refused(reason) => (Err(reason.clone()), Some(reason.clone())),
-            Held::Came { .. } => return true,
+        let (is_connected, refused) = match event {
+            ConnectionEvent::Connected => (Ok(()), None),
+            ConnectionEvent::Lost(reason) => (Err(reason.clone()), relayed.refused.take()),
+            ConnectionEvent::Refused(reason) => (Err(reason.clone()), Some(reason.clone())),
+            ConnectionEvent::Arrived { .. } => return true,
         };
         (relayed.reach.is_connected, relayed.refused) = (Some(is_connected), refused);
         true
     }
 
-    /// Why relays give nothing, each with the account's name.
+    /// Accounts whose relay refuses access, with the reason.
     pub(super) fn refusals(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, relayed)| Some((&**name, relayed.refused.as_deref()?)))
     }

@@ -1,4 +1,4 @@
-//! Fetching what pushes with nothing but ids leave out (`event_id_only`): the event, who and where.
+//! Fetches what pushes with ids alone leave out (`event_id_only`): the event and its names.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::{
     push::notify::{Notification, Tweaks},
 };
 
-/// Time of one request: a popup waits for no more than two seconds, but what comes later changes it.
+/// Deadline of a request. A popup waits for two seconds, and is updated later.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// So many are taken from the inbox at a time.
+/// Number of notices read from the inbox at a time.
 const BATCH: usize = 16;
-/// What could not be learned in this time stays as it is.
+/// Age after which a notice stays as it is.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(1);
-/// Entries of `/notifications` that are looked at for an event of a room that the person has not joined.
+/// Entries of `/notifications` searched for an event of a room that the person has not joined.
 const LISTED: usize = 20;
 
-impl Check<'_> {
-    /// Fetches what is wanted for the account now, newest first.
+impl Check {
+    /// Fetches the missing details of the account's notices, newest first.
     pub(super) async fn fetch_details(&self) -> Result<(), CheckError> {
         let mut before = NoticeId(i64::MAX);
         loop {
@@ -37,7 +37,7 @@ impl Check<'_> {
             if !batch.is_empty() {
                 let batch = &batch;
                 let fetch = |client| async move { self.fetch_batch(&client, batch).await };
-                self.shared.sessions.ask(self.sign_in, DEADLINE, fetch).await?;
+                self.shared.sessions.ask(&self.sign_in, DEADLINE, fetch).await?;
             }
         }
     }
@@ -51,11 +51,11 @@ impl Check<'_> {
     }
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
-        let recipient = Recipient::new(self.account, Tweaks::default());
+        let recipient = Recipient::new(&self.account, Tweaks::default());
         Ok(self.shared.inbox.add_details(wanted.notice, details, recipient).await?)
     }
 
-    /// The event; `None` if the homeserver does not tell.
+    /// The event; `None` if the homeserver does not return it.
     async fn details(
         &self,
         client: &HomeserverClient,
@@ -63,7 +63,7 @@ impl Check<'_> {
     ) -> Result<Option<Notification>, CheckError> {
         let user_id = &self.sign_in.user_id;
         let found = match client.event(user_id, &wanted.room_id, &wanted.event_id).await {
-            // Of an invite that is pending nothing is told, but it is listed.
+            // A pending invite cannot be fetched, but is listed.
             Ok(None) => listed(client, user_id, wanted).await,
             found => found,
         };
@@ -79,7 +79,7 @@ impl Check<'_> {
             Ok(None) => Ok(None),
             Err(error) if error.is_temporary() || error.is_unknown_token() => Err(error.into()),
             Err(error) => {
-                tracing::info!(account = &*self.account.name, "details are not told: {error}");
+                tracing::info!(account = &*self.account.name, "details are not available: {error}");
                 Ok(None)
             }
         }

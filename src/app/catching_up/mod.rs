@@ -1,16 +1,15 @@
-//! Catching up with signed-in accounts after pushes may have been missed, and learning what pushes leave out.
+//! Catches up with signed-in accounts when pushes may have been missed, and fetches what pushes leave out.
 //!
-//! A task of its own. The endpoint knows nothing of it: it talks to the inbox, and tells the controller what `status`
-//! and the person are to know. While all is well it waits and does nothing; without a signed-in account it does not even
-//! watch for anything.
+//! One task. It records in the inbox, and reports to the controller what `status` and the person need to know. It is idle
+//! unless something is due, and without an account that it serves it does not watch for interruptions either.
 
+mod account_state;
 mod by_hand;
 mod details;
-mod heard;
-mod known;
 mod names;
 mod reach;
 mod reading;
+mod record;
 mod run;
 mod schedule;
 #[cfg(test)]
@@ -25,12 +24,12 @@ use tokio::{
 };
 
 use self::{
+    account_state::AccountState,
     by_hand::ByHand,
-    heard::{Heard, merged},
-    known::Known,
     names::Names,
     reach::PROOF_LIFE,
-    run::{Outcome, SessionEnd, Shared},
+    record::Recording,
+    run::{Check, Outcome, SessionEnd, Shared},
     schedule::{Ending, Run},
 };
 use super::relays::Relays;
@@ -38,7 +37,7 @@ use crate::{
     accounts::Accounts,
     config,
     controller::{Event, Missing, ProblemKind},
-    encryption::{Encryption, Held, HeldNews, Judge},
+    encryption::{ConnectionEvent, ConnectionNews, Encryption, Judge},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     present::words,
@@ -47,28 +46,40 @@ use crate::{
     session::Sessions,
 };
 
-/// After a gap of this length between pushes of an account, some may have been missed.
+/// When a push arrives and the account was last caught up with this long ago, pushes may have been missed.
 const LONG_GAP: Duration = Duration::from_secs(30 * 60);
-/// After so long a push has come of what a held sync has brought, where one comes.
+/// How long after a held sync a push of the same event arrives, if pushes work.
 const PUSH_DELAY: Duration = Duration::from_secs(5);
-/// Accounts that are caught up with concurrently.
+/// Maximum number of concurrent runs.
 const AT_ONCE: usize = 4;
-/// So often it is tried in a row to take over whole what a held sync or a relay has brought.
+/// Attempts to fetch an event that a held sync or a relay has named, before it is recorded with its ids alone.
 const TRIES: u32 = 4;
 
 /// Commands to the task.
 #[derive(Debug)]
 pub(super) enum CatchUpCommand {
-    /// The accounts were read again.
+    /// The accounts have been reloaded.
     Accounts(Arc<Accounts>),
     /// `[server]` may have changed.
     Server(config::Server),
     /// Pushes may be missing.
     Missing(Missing),
-    /// Something of this account was read elsewhere.
+    /// Something was read elsewhere on this account.
     LookForRead(String),
-    /// The person is here: a session that has ended elsewhere is to be noticed.
+    /// The person is present: check whether sessions have ended.
     Look,
+}
+
+/// The parts of the program that the task uses.
+pub(super) struct Parts {
+    pub(super) inbox: Inbox,
+    pub(super) secrets: Secrets,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) resume_window: ResumeWindow,
+    pub(super) encryption: Encryption,
+    pub(super) relays: Relays,
+    /// News of held syncs and relays.
+    pub(super) connections: mpsc::UnboundedReceiver<ConnectionNews>,
 }
 
 /// Handle to the task.
@@ -78,24 +89,15 @@ pub(super) struct CatchingUp {
 }
 
 impl CatchingUp {
-    /// Starts the task. It catches up with every signed-in account at once.
-    pub(super) fn start(
-        inbox: Inbox,
-        secrets: Secrets,
-        accounts: &Accounts,
-        server: config::Server,
-        events: mpsc::UnboundedSender<Event>,
-        resume_window: ResumeWindow,
-        (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<HeldNews>),
-    ) -> Self {
+    /// Starts the task, which first catches up with every signed-in account.
+    pub(super) fn start(parts: Parts, accounts: &Accounts, server: config::Server) -> Self {
+        let Parts { inbox, secrets, events, resume_window, encryption, relays, connections } = parts;
         let (commands, waiting) = mpsc::unbounded_channel();
         let sessions = Sessions::new(secrets.clone());
-        let shared = Shared { inbox, sessions, names: Names::default(), events: events.clone(), resume_window };
+        let shared = Shared { inbox, secrets, sessions, names: Names::default(), events, resume_window };
         let mut driver = Driver {
             shared: Arc::new(shared),
-            secrets,
             server,
-            events,
             encryption,
             relays,
             by_hand: ByHand::default(),
@@ -105,27 +107,25 @@ impl CatchingUp {
             interruptions: None,
         };
         driver.take_accounts(accounts);
-        tokio::spawn(driver.run(waiting, held));
+        tokio::spawn(driver.run(waiting, connections));
         Self { commands }
     }
 
     pub(super) fn send(&self, command: CatchUpCommand) {
-        // The task ends with the program alone.
+        // The task ends only with the program.
         drop(self.commands.send(command));
     }
 }
 
 struct Driver {
     shared: Arc<Shared>,
-    secrets: Secrets,
     server: config::Server,
-    events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
     relays: Relays,
     by_hand: ByHand,
-    accounts: BTreeMap<Arc<str>, Known>,
+    accounts: BTreeMap<Arc<str>, AccountState>,
     running: JoinSet<(Arc<str>, Outcome)>,
-    /// What the controller was told last.
+    /// The value last reported to the controller.
     is_catching_up: bool,
     interruptions: Option<Interruptions>,
 }
@@ -134,15 +134,15 @@ impl Driver {
     async fn run(
         mut self,
         mut commands: mpsc::UnboundedReceiver<CatchUpCommand>,
-        mut held: mpsc::UnboundedReceiver<HeldNews>,
+        mut connections: mpsc::UnboundedReceiver<ConnectionNews>,
     ) {
         loop {
             let now = Instant::now();
             self.begin_due(now);
             self.tell_catching_up();
-            let due = self.accounts.values().filter_map(|known| known.schedule.due());
+            let due = self.accounts.values().filter_map(|state| state.schedule.due());
             let due = due.min().filter(|_| self.running.len() < AT_ONCE);
-            let look = self.accounts.values().filter_map(|known| known.push_due).min();
+            let look = self.accounts.values().filter_map(|state| state.push_due).min();
             let inbox = self.shared.inbox.clone();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -153,7 +153,7 @@ impl Driver {
                     Ok((id, (name, outcome))) => self.ended(id, &name, outcome).await,
                     Err(error) => self.broke(&error).await,
                 },
-                Some(news) = held.recv() => self.hear(news, Instant::now()).await,
+                Some(news) = connections.recv() => self.connection_event(news, Instant::now()).await,
                 () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
                 () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
@@ -165,30 +165,36 @@ impl Driver {
     }
 
     fn begin_due(&mut self, now: Instant) {
-        for (name, known) in &mut self.accounts {
-            if self.running.len() >= AT_ONCE || known.schedule.due().is_none_or(|due| due > now) {
+        for (name, state) in &mut self.accounts {
+            if self.running.len() >= AT_ONCE || state.schedule.due().is_none_or(|due| due > now) {
                 continue;
             }
-            let run = known.schedule.begin(now);
-            let (shared, server, name) = (Arc::clone(&self.shared), self.server.clone(), Arc::clone(name));
-            let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            let is_reliant = known.reach.relies_on_pushes(account.way_in_force());
-            let is_thorough = known.schedule.is_switched_off() || is_reliant;
-            let heard = (run == Run::Heard).then(|| {
-                let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
-                known.taken = taken;
-                let judge = Arc::clone(&known.judge);
-                Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
+            let run = state.schedule.begin(now);
+            let is_reliant = state.reach.relies_on_pushes(state.account.way_in_force());
+            let recording = if run == Run::Record { state.incoming.pop_front() } else { None };
+            let recording = recording.map(|(incoming, recorded)| {
+                state.recorded = Some(recorded);
+                if !state.incoming.is_empty() {
+                    state.schedule.record(now);
+                }
+                let judge = Arc::clone(&state.judge);
+                Recording { incoming, judge, is_last_try: state.failed_recordings + 1 >= TRIES }
             });
-            known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &server, is_thorough, run, heard).await;
-                (name, outcome)
-            }));
+            let check = Check {
+                shared: Arc::clone(&self.shared),
+                account: state.account.clone(),
+                sign_in: state.sign_in.clone(),
+                server: self.server.clone(),
+                is_thorough: state.schedule.is_switched_off() || is_reliant,
+                recording,
+            };
+            let name = Arc::clone(name);
+            state.run = Some(self.running.spawn(async move { (name, check.run(run).await) }));
         }
     }
 
     fn tell_catching_up(&mut self) {
-        let is_catching_up = self.accounts.values().any(|known| known.schedule.is_catching_up());
+        let is_catching_up = self.accounts.values().any(|state| state.schedule.is_catching_up());
         if std::mem::replace(&mut self.is_catching_up, is_catching_up) != is_catching_up {
             self.tell(Event::CatchingUp(is_catching_up));
         }
@@ -199,14 +205,14 @@ impl Driver {
             CatchUpCommand::Accounts(accounts) => self.take_accounts(&accounts),
             CatchUpCommand::Server(server) => {
                 if self.server != server {
-                    // The pusher may have to lead elsewhere.
+                    // The pusher's URL may have changed.
                     self.server = server;
                     self.want_all(now);
                 }
             }
             CatchUpCommand::Missing(Missing::After { account }) => {
-                if let Some(known) = self.accounts.get_mut(&*account) {
-                    known.schedule.catch_up_after(LONG_GAP, now);
+                if let Some(state) = self.accounts.get_mut(&*account) {
+                    state.schedule.catch_up_after(LONG_GAP, now);
                 }
             }
             CatchUpCommand::Missing(Missing::Anywhere) => {
@@ -214,19 +220,21 @@ impl Driver {
                 self.want_all(now);
             }
             CatchUpCommand::LookForRead(account) => {
-                if let Some(known) = self.accounts.get_mut(&*account) {
-                    known.schedule.look_for_read(now);
+                if let Some(state) = self.accounts.get_mut(&*account) {
+                    state.schedule.look_for_read(now);
                 }
             }
-            CatchUpCommand::Look => self.accounts.values_mut().for_each(|known| known.schedule.look(now)),
+            CatchUpCommand::Look => {
+                self.accounts.values_mut().for_each(|state| state.schedule.look_within(Duration::ZERO, now));
+            }
         }
     }
 
-    /// Pushes have left something out.
+    /// Pushes have arrived without content.
     fn fetch_details(&mut self) {
         let now = Instant::now();
-        let with_ids_alone = self.accounts.values_mut().filter(|known| known.sign_in.event_id_only);
-        with_ids_alone.for_each(|known| known.schedule.fetch_details(now));
+        let with_ids_alone = self.accounts.values_mut().filter(|state| state.sign_in.event_id_only);
+        with_ids_alone.for_each(|state| state.schedule.fetch_details(now));
     }
 
     fn interrupted(&mut self, interruption: Interruption) {
@@ -238,42 +246,42 @@ impl Driver {
         self.want_all(Instant::now());
     }
 
-    /// A push proves nothing any more, and what is connected may be so no more.
+    /// Earlier pushes no longer prove that pushes arrive, and connections may be dead.
     fn network_changed(&mut self) {
         self.encryption.reconnect();
         self.relays.reconnect();
-        for (name, known) in &mut self.accounts {
-            known.reach.network_changed();
-            self.encryption.listen(Arc::clone(name), known.listens());
+        for (name, state) in &mut self.accounts {
+            state.reach.network_changed();
+            self.encryption.listen(Arc::clone(name), state.listens());
         }
         self.tell_status();
     }
 
-    /// Held syncs say something.
-    async fn hear(&mut self, HeldNews { account: name, news }: HeldNews, now: Instant) {
-        if self.by_hand.hear(&name, &news) {
+    /// Handles news of a held sync or a relay.
+    async fn connection_event(&mut self, ConnectionNews { account: name, event }: ConnectionNews, now: Instant) {
+        if self.by_hand.connection_event(&name, &event) {
             self.tell_of_refusals();
             self.tell_status();
             return;
         }
-        let Some(known) = self.accounts.get_mut(&name) else { return };
-        match news {
-            Held::Connected => {
-                known.refused = None;
-                let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
-                if was_lost && known.account.relay_address().is_some() {
-                    // The homeserver may have met a relay that was away, and waits before it tries again.
-                    known.schedule.catch_up(now);
+        let Some(state) = self.accounts.get_mut(&name) else { return };
+        match event {
+            ConnectionEvent::Connected => {
+                state.refused = None;
+                let was_lost = matches!(state.reach.is_connected.replace(Ok(())), Some(Err(_)));
+                if was_lost && state.account.relay_address().is_some() {
+                    // The homeserver may be backing off from the relay; setting the pusher again ends that.
+                    state.schedule.catch_up(now);
                 }
             }
-            Held::Lost(reason) => known.reach.is_connected = Some(Err(reason)),
-            Held::Refused(reason) => {
-                known.refused = Some(reason.clone());
-                known.reach.is_connected = Some(Err(reason));
+            ConnectionEvent::Lost(reason) => state.reach.is_connected = Some(Err(reason)),
+            ConnectionEvent::Refused(reason) => {
+                state.refused = Some(reason.clone());
+                state.reach.is_connected = Some(Err(reason));
             }
-            Held::Came { brought, taken } => {
-                known.heard.push((brought, taken));
-                known.schedule.hear(now);
+            ConnectionEvent::Arrived { incoming, recorded } => {
+                state.incoming.push_back((incoming, recorded));
+                state.schedule.record(now);
                 return;
             }
         }
@@ -286,56 +294,56 @@ impl Driver {
         let due = self
             .accounts
             .iter_mut()
-            .filter_map(|(name, known)| known.push_due.take_if(|due| *due <= now).map(|_| Arc::clone(name)));
+            .filter_map(|(name, state)| state.push_due.take_if(|due| *due <= now).map(|_| Arc::clone(name)));
         for name in due.collect::<Vec<_>>() {
             self.look_for_push(&name).await;
         }
         self.tell_status();
     }
 
-    /// Where a push has come since the network changed, no sync is held for messages any more.
+    /// Stops listening on an account if a push has arrived since the network changed.
     async fn look_for_push(&mut self, name: &Arc<str>) {
         let last = self.shared.inbox.last_push(Arc::clone(name)).await.ok().flatten();
-        let Some(known) = self.accounts.get_mut(name) else { return };
-        let did_listen = known.listens();
-        known.reach.pushed_at(last);
-        if known.listens() != did_listen {
-            tracing::info!(account = &**name, "pushes come: nothing is listened to any more");
-            self.encryption.listen(Arc::clone(name), known.listens());
+        let Some(state) = self.accounts.get_mut(name) else { return };
+        let did_listen = state.listens();
+        state.reach.pushed_at(last);
+        if state.listens() != did_listen {
+            tracing::info!(account = &**name, "pushes arrive: listening ends");
+            self.encryption.listen(Arc::clone(name), state.listens());
         }
-        if known.reach.relies_on_pushes(known.account.way_in_force()) {
-            known.schedule.look_within(PROOF_LIFE, Instant::now());
+        if state.reach.relies_on_pushes(state.account.way_in_force()) {
+            state.schedule.look_within(PROOF_LIFE, Instant::now());
         }
     }
 
     fn want_all(&mut self, now: Instant) {
-        self.accounts.values_mut().for_each(|known| known.schedule.catch_up(now));
+        self.accounts.values_mut().for_each(|state| state.schedule.catch_up(now));
     }
 
-    /// Takes over the signed-in ones; a session that has ended may work again.
+    /// Takes over changed accounts. A session that had ended may work again.
     fn take_accounts(&mut self, accounts: &Accounts) {
         let now = Instant::now();
-        let mark = self.shared.sessions.installation_mark();
+        let mark = self.shared.secrets.installation_mark();
         let mut before = std::mem::take(&mut self.accounts);
         for account in accounts.iter() {
             let Some(sign_in) = account.sign_in.clone() else { continue };
-            let same = before.remove(&account.name).filter(|known| known.account == *account);
-            let known = same.map_or_else(
+            let same = before.remove(&account.name).filter(|state| state.account == *account);
+            let state = same.map_or_else(
                 || {
-                    let judge = Judge::new(&self.secrets, &sign_in);
-                    Known::new(account.clone(), sign_in, judge, &mark, now)
+                    let judge = Judge::new(&self.shared.secrets, &sign_in);
+                    AccountState::new(account.clone(), sign_in, judge, &mark, now)
                 },
-                |mut known| {
-                    known.schedule.revive(now);
-                    known
+                |mut state| {
+                    state.schedule.revive(now);
+                    state
                 },
             );
-            self.encryption.listen(Arc::clone(&account.name), known.listens());
-            self.accounts.insert(Arc::clone(&account.name), known);
+            self.encryption.listen(Arc::clone(&account.name), state.listens());
+            self.accounts.insert(Arc::clone(&account.name), state);
         }
-        // Removed or changed: what was under way is about what is no more.
-        for (name, known) in before {
-            if let Some(run) = known.run {
+        // Removed or changed accounts.
+        for (name, state) in before {
+            if let Some(run) = state.run {
                 run.abort();
             }
             if !self.accounts.contains_key(&name) {
@@ -343,8 +351,8 @@ impl Driver {
             }
         }
         self.by_hand.take(accounts);
-        let own = self.accounts.values().filter(|known| !known.is_copy);
-        self.relays.follow(own.map(|known| &known.account).chain(self.by_hand.accounts()));
+        let own = self.accounts.values().filter(|state| !state.is_copy);
+        self.relays.follow(own.map(|state| &state.account).chain(self.by_hand.accounts()));
         if self.accounts.is_empty() && self.by_hand.accounts().next().is_none() {
             self.interruptions = None;
         } else if self.interruptions.is_none() {
@@ -353,44 +361,41 @@ impl Driver {
         self.tell_status();
     }
 
-    /// A run has not come to its end: a fault of ours, which may not be there the next time. One that was given up is
-    /// known no more.
+    /// A run has panicked, or was aborted: then no account refers to it.
     async fn broke(&mut self, error: &JoinError) {
-        let is_run = |known: &Known| known.run.as_ref().is_some_and(|handle| handle.id() == error.id());
-        let name = self.accounts.iter().find_map(|(name, known)| is_run(known).then(|| Arc::clone(name)));
+        let is_run = |state: &AccountState| state.run.as_ref().is_some_and(|handle| handle.id() == error.id());
+        let name = self.accounts.iter().find_map(|(name, state)| is_run(state).then(|| Arc::clone(name)));
         let Some(name) = name else { return };
-        tracing::error!(account = &*name, "a run of catching up did not end well: {error}");
+        tracing::error!(account = &*name, "a run of catching up has failed: {error}");
         self.ended(error.id(), &name, Outcome::broken()).await;
     }
 
     async fn ended(&mut self, run: Id, name: &Arc<str>, outcome: Outcome) {
-        let is_run = |known: &&mut Known| known.run.as_ref().is_some_and(|handle| handle.id() == run);
-        let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
-        known.run = None;
-        let is_taken = outcome.ending == Ending::Completed;
-        if known.listens() && !known.taken.is_empty() {
-            known.push_due = Some(Instant::now() + PUSH_DELAY);
+        let is_run = |state: &&mut AccountState| state.run.as_ref().is_some_and(|handle| handle.id() == run);
+        let Some(state) = self.accounts.get_mut(name).filter(is_run) else { return };
+        state.run = None;
+        let is_recorded = outcome.ending == Ending::Completed;
+        if let Some(recorded) = state.recorded.take() {
+            if state.listens() {
+                state.push_due = Some(Instant::now() + PUSH_DELAY);
+            }
+            state.failed_recordings = if is_recorded { 0 } else { state.failed_recordings.saturating_add(1) };
+            // The receiver is gone if the sync was given up; the homeserver then sends it again.
+            recorded.send(is_recorded).ok();
         }
-        if !known.taken.is_empty() {
-            known.not_taken = if is_taken { 0 } else { known.not_taken.saturating_add(1) };
-        }
-        for taken in known.taken.drain(..) {
-            // Gone where the sync was given up: it comes again.
-            taken.send(is_taken).ok();
-        }
-        known.schedule.end(outcome.ending, Instant::now());
+        state.schedule.end(outcome.ending, Instant::now());
         if let Some(says) = outcome.says {
-            known.catching_up = says;
+            state.catching_up = says;
         }
         if let Some(at) = outcome.completed_at {
-            known.caught_up_at = Some(at);
+            state.caught_up_at = Some(at);
         }
-        // Where it has caught up, whatever for, it has told so.
+        // Every run that catches up has reported so.
         self.is_catching_up |= outcome.completed_at.is_some();
         if outcome.completed_at.is_some() || outcome.ending == Ending::SwitchedOff {
-            let was_over = known.end.take().is_some();
-            if !known.is_end_forgotten {
-                known.is_end_forgotten = true;
+            let was_over = state.end.take().is_some();
+            if !state.is_end_forgotten {
+                state.is_end_forgotten = true;
                 self.told_of_end(name, None).await;
             }
             if was_over {
@@ -401,24 +406,24 @@ impl Driver {
             self.session_is_over(name, end).await;
         }
         self.look_for_push(name).await;
-        if let Some(known) = self.accounts.get_mut(name)
+        if let Some(state) = self.accounts.get_mut(name)
             && let Some(at) = outcome.completed_at
-            && known.reach.looked(outcome.pushes, at)
+            && state.reach.looked(outcome.pushes, at)
         {
-            tracing::info!(account = &**name, "pushes may come no more: it listens until one does");
-            self.encryption.listen(Arc::clone(name), known.listens());
+            tracing::info!(account = &**name, "pushes may no longer arrive: listening until one does");
+            self.encryption.listen(Arc::clone(name), state.listens());
         }
         self.tell_status();
     }
 
-    /// The person is told once of each session.
+    /// The person is notified once of the end of each session.
     async fn session_is_over(&mut self, name: &Arc<str>, end: SessionEnd) {
-        let Some(known) = self.accounts.get_mut(name) else { return };
-        known.is_end_forgotten = false;
-        let session = known.session(&end);
-        known.end = Some(end);
+        let Some(state) = self.accounts.get_mut(name) else { return };
+        state.is_end_forgotten = false;
+        let session = state.session(&end);
+        state.end = Some(end);
         let was_told = self.shared.inbox.is_logout_notified(Arc::clone(name), session.clone()).await;
-        // An inbox that cannot be used is a problem of its own, and being told twice a small one.
+        // An unusable inbox is reported elsewhere, and being notified twice is harmless.
         if !was_told.unwrap_or(false) {
             self.tell_of_ends();
             self.told_of_end(name, Some(session)).await;
@@ -431,37 +436,37 @@ impl Driver {
         }
     }
 
-    /// Tells the person which sessions are over.
+    /// Reports the sessions that have ended.
     fn tell_of_ends(&self) {
-        let ends = self.accounts.values().filter_map(|known| {
-            let (reason, receives_messages) = match known.end.as_ref()? {
+        let ends = self.accounts.values().filter_map(|state| {
+            let (reason, receives_messages) = match state.end.as_ref()? {
                 SessionEnd::Over(reason) => (reason, false),
-                SessionEnd::NoToken(reason) => (reason, !known.listens()),
+                SessionEnd::NoToken(reason) => (reason, !state.listens()),
             };
-            let (user, command) = (&known.sign_in.user_id, known.sign_in_command());
+            let (user, command) = (&state.sign_in.user_id, state.sign_in_command());
             Some(words::session_ended(user, reason, receives_messages, &command))
         });
         let ends: Vec<_> = ends.collect();
         self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
-    /// Tells the person which connections need their help.
+    /// Reports the relays that refuse access.
     fn tell_of_refusals(&self) {
         let signed_in = self.accounts.values();
-        let refusals = signed_in.filter_map(|known| Some((&*known.sign_in.user_id, known.refused.as_deref()?)));
+        let refusals = signed_in.filter_map(|state| Some((&*state.sign_in.user_id, state.refused.as_deref()?)));
         let refusals = refusals.chain(self.by_hand.refusals());
         let refusals: Vec<_> = refusals.map(|(who, reason)| words::relay_refuses(who, reason)).collect();
         self.tell(Event::Problem(ProblemKind::Relay, (!refusals.is_empty()).then(|| refusals.join("\n"))));
     }
 
     fn tell_status(&self) {
-        let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status()));
+        let status = self.accounts.iter().map(|(name, state)| (name.to_string(), state.status()));
         self.tell(Event::SignedIn(status.chain(self.by_hand.statuses()).collect()));
     }
 
     fn tell(&self, event: Event) {
-        // A controller that has gone means that the program ends.
-        drop(self.events.send(event));
+        // A closed channel means that the program is ending.
+        drop(self.shared.events.send(event));
     }
 }
 

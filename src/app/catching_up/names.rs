@@ -1,4 +1,4 @@
-//! The names of rooms and of those in them, asked of the homeserver and cached for a while.
+//! Names of rooms and their members, requested from the homeserver and cached.
 
 use std::{
     collections::HashMap,
@@ -14,12 +14,12 @@ use crate::{
     push::notify::Notification,
 };
 
-/// So many names are cached: half a megabyte of the longest that there are.
+/// Maximum number of cached names: half a megabyte of the longest ones.
 const CAPACITY: usize = 512;
-/// A name may have changed after so long.
+/// Lifetime of a cached name.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// What has a name: a room, or a member of it.
+/// A room, or a member of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Named {
     account: String,
@@ -27,23 +27,22 @@ struct Named {
     member: Option<String>,
 }
 
-/// A name; that there is none is cached too.
+/// A name; its absence is cached too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Name {
     name: Option<String>,
     alias: Option<String>,
 }
 
-/// The names that are known.
+/// The cached names.
 #[derive(Debug, Default)]
 pub(super) struct Names(Mutex<HashMap<Named, (Instant, Name)>>);
 
 impl Names {
-    /// Asks for the names of these events of one account that are not known, the newest (last) first, for so long. What
-    /// was learned by then is cached.
+    /// Requests names for these events of one account that are not cached, newest (last) first, until the time is over.
     ///
     /// # Errors
-    /// When the access token is no good any more.
+    /// When the access token is invalid.
     pub(super) async fn ask_within<'a>(
         &self,
         time: Duration,
@@ -58,7 +57,7 @@ impl Names {
                 }
                 match ask(client, &named).await {
                     Ok(name) => self.keep(named, name),
-                    // More requests would only keep it so.
+                    // Further requests would prolong that.
                     Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::TOO_MANY_REQUESTS => break,
                     Err(error @ HomeserverError::Transport(_)) => {
                         tracing::debug!("names are not known: {error}");
@@ -76,7 +75,7 @@ impl Names {
         })
     }
 
-    /// Fills in the names that are known. Who has no display name is called by the user ID, as homeservers do.
+    /// Fills in cached names. A user without a display name is called by the user ID, as in pushes.
     pub(super) fn fill_in<'a>(&self, account: &str, events: impl Iterator<Item = &'a mut Notification>) {
         for event in events {
             for named in named(account, event) {
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn names_are_cached_for_a_while_and_no_more_than_fit() {
+    async fn names_are_cached_for_a_limited_time_and_number() {
         let names = Names::default();
         let room = |number: usize| Named { account: "home".into(), room: format!("!{number}"), member: None };
         let kitchen = Name { name: Some("Kitchen".into()), alias: None };

@@ -1,9 +1,8 @@
-//! How an account's notifications get here now (pure).
+//! How an account's notifications arrive now (pure).
 //!
-//! Under `auto` a push proves that pushes get here, until something casts doubt on that: the network changes, or the
-//! homeserver lists an event that no push has brought. While pushes are relied on, nobody would see them cease (no push
-//! is no sign: perhaps nobody writes), so that the list is read when the person comes, and at the latest after
-//! [`PROOF_LIFE`]. A doubt that is none costs a connection until the next push.
+//! With `auto`, a push proves that pushes arrive, until the network changes or the homeserver lists an event that was not
+//! pushed. Pushes that cease would go unnoticed, so the list is also read when the person is present, and at least every
+//! [`PROOF_LIFE`]. An unfounded doubt costs no more than a held connection until the next push.
 
 use std::time::Duration;
 
@@ -11,32 +10,32 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{accounts::Way, control::local_time};
 
-/// So long pushes are relied on before it is looked whether one is missing. Rarer than once an hour.
+/// Interval of checking for missing pushes. Longer than an hour, so that it does not count as a wake-up.
 pub(super) const PROOF_LIFE: Duration = Duration::from_secs(65 * 60);
-/// A push may be under way for so long when its event is listed already.
+/// A push may arrive this long after its event is listed.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
-/// Where the homeserver does not say what it has pushed, nothing for so long may mean anything.
+/// If the list does not show what was pushed, pushes are doubted after this long without one.
 const SILENCE: SignedDuration = SignedDuration::from_mins(30);
 
-/// What catching up says of pushes.
+/// What catching up has shown about pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushes {
     /// Nothing is missing, or nothing is known.
     NoneMissing,
-    /// Something is listed that no push has brought.
+    /// An event is listed that was not pushed.
     Missing,
-    /// The homeserver does not tell what it has pushed.
+    /// The list does not show what was pushed.
     NotTold,
 }
 
-/// What is known of the ways of one account.
+/// How one account's notifications arrive.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// Only a push after this shows that pushes get here.
+    /// Only a push after this time proves that pushes arrive.
     doubted_at: Timestamp,
-    /// When a push last came since.
+    /// When the last such push arrived.
     pushed_at: Option<Timestamp>,
-    /// Whether the homeserver answers to what is held, or why not; `None`: not known yet.
+    /// Whether the held sync or the relay is connected, else why not; `None`: not known yet.
     pub(super) is_connected: Option<Result<(), String>>,
 }
 
@@ -45,7 +44,7 @@ impl Reach {
         Self { doubted_at: Timestamp::now(), pushed_at: None, is_connected: None }
     }
 
-    /// Whether a push can get here has to show again.
+    /// Earlier pushes no longer prove anything.
     pub(super) fn network_changed(&mut self) {
         self.doubt(Timestamp::now());
     }
@@ -54,12 +53,12 @@ impl Reach {
         (self.doubted_at, self.pushed_at) = (now, None);
     }
 
-    /// When the last push came, if one has.
+    /// Sets when the last push arrived, if one has.
     pub(super) fn pushed_at(&mut self, last: Option<Timestamp>) {
         self.pushed_at = last.filter(|at| *at > self.doubted_at);
     }
 
-    /// It was looked at this time whether pushes are missing; whether they are relied on no more for that.
+    /// Takes the result of catching up at this time. Returns whether pushes are no longer relied on because of it.
     pub(super) fn looked(&mut self, pushes: Pushes, at: Timestamp) -> bool {
         let tolerated = match pushes {
             Pushes::NoneMissing => return false,
@@ -69,13 +68,13 @@ impl Reach {
         let is_doubtful = self.pushed_at.is_some_and(|last| at.duration_since(last) > tolerated);
         if is_doubtful {
             self.doubt(at);
-            // Whether a connection can be held is not known yet.
+            // Not connected yet.
             self.is_connected = None;
         }
         is_doubtful
     }
 
-    /// Whether pushes are relied on that may cease.
+    /// Whether pushes are relied on although they may cease.
     pub(super) fn relies_on_pushes(&self, way: Way) -> bool {
         way == Way::Auto && self.pushed_at.is_some()
     }
@@ -89,7 +88,7 @@ impl Reach {
         }
     }
 
-    /// How it comes through a relay, in words.
+    /// For an account with a relay, in words.
     pub(super) fn describe_relay(&self, base: &str) -> String {
         match &self.is_connected {
             None => format!("connecting to {base}"),
@@ -98,7 +97,7 @@ impl Reach {
         }
     }
 
-    /// In words.
+    /// For an account without a relay, in words.
     pub(super) fn describe(&self, way: Way) -> String {
         match (self.listens(way), &self.is_connected) {
             (false, _) => match self.pushed_at {
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_push_proves_the_way_until_the_network_changes() {
+    fn a_push_counts_as_proof_until_the_network_changes() {
         let mut reach = Reach::new();
         let second = SignedDuration::from_secs(1);
         let listens = |reach: &Reach| [Way::Auto, Way::Push, Way::Listen].map(|way| reach.listens(way));
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_push_has_brought_casts_doubt_on_pushes_until_the_next() {
+    fn a_listed_event_without_a_push_ends_reliance_on_pushes() {
         let (mut reach, minute) = (Reach::new(), SignedDuration::from_mins(1));
         let start = reach.doubted_at + minute;
         assert!(!reach.looked(Pushes::Missing, start), "nobody relied on them");

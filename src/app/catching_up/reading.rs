@@ -1,86 +1,86 @@
-//! Reading back what a homeserver lists: which pages, what of them was missed, what was read elsewhere (pure).
+//! Reads a homeserver's list of notifications: which pages, which entries were missed, what was read elsewhere (pure).
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    inbox::{CatchUpState, ListedUnread, MissedEvent, UnreadEvent},
+    inbox::{CatchUpState, MissedEvent, UnreadEvent},
     push::{
-        listed::{Listed, ListedPage},
+        listed::{EventRef, Listed, ListedPage},
         notify::Notification,
     },
 };
 
-/// Entries asked for at a time.
+/// Entries requested at a time.
 pub(super) const PAGE: usize = 100;
-/// Limits of reading back: entries, and pages.
+/// Maximum number of entries and of pages.
 const MOST: (usize, usize) = (1000, 50);
-/// Bytes of event content kept in all; events beyond that are kept without their content.
+/// Maximum bytes of event content in all; further events lose their content.
 const MOST_TEXT: usize = 4 * 1024 * 1024;
-/// Reads this far beyond the mark: a homeserver with several workers lists events slightly out of order.
+/// How far to read beyond the mark: a homeserver with several workers lists events slightly out of order.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 /// Tolerated difference between the homeserver's clock and ours.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
-/// Older entries may be unlisted without having been read: Synapse keeps them for a day (highlights longer).
+/// Age after which unread entries may disappear from the list: Synapse keeps them for a day (highlights longer).
 const LISTED_FOR: SignedDuration = SignedDuration::from_hours(23);
 
-/// State of reading back: newest first, to the mark and over what is unread here.
+/// State of reading: newest first, back to the mark and to the oldest event that is unread here.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// Older events were known when catching up last completed, or came before the person signed in.
+    /// Older events are known, or are from before the person signed in.
     floor: i64,
-    /// Read state is looked for back to here.
+    /// Entries are needed back to here, for their read state.
     look_back_to: i64,
     mark: i64,
-    standing: CatchUpState,
+    unread: Vec<UnreadEvent>,
     entries: Vec<Listed>,
     pages: usize,
     text: usize,
     next: NextPage,
     /// The time of the oldest entry so far.
     oldest: i64,
-    /// The list begins with the oldest, as Dendrite's does, so it has to be read to its end.
+    /// The list is oldest first, as Dendrite's, so it has to be read to its end.
     is_oldest_first: bool,
     has_ended: bool,
 }
 
-/// Which page is read next.
+/// The page to read next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NextPage {
     /// The newest.
     First,
-    /// The one that this token begins.
+    /// The one at this token.
     From(String),
-    /// All has been read.
+    /// Reading is finished.
     None,
 }
 
-/// What was found.
+/// The result.
 #[derive(Debug)]
 pub(super) struct Found {
     /// Oldest first.
     pub(super) missed: Vec<MissedEvent>,
     pub(super) read: Vec<String>,
-    pub(super) listed_unread: Vec<ListedUnread>,
+    pub(super) listed_unread: Vec<EventRef>,
     pub(super) is_all: bool,
     pub(super) mark: Timestamp,
     pub(super) is_whole: bool,
 }
 
 impl Reading {
-    /// `signed_in_at`: nothing older becomes a notice.
-    pub(super) fn new(standing: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        let mark = standing.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
+    /// Events from before `signed_in_at` do not become notices.
+    pub(super) fn new(state: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        let mark = state.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
         let floor = minus(mark, OVERLAP).max(signed_in_at);
         let listed_since = minus(now, LISTED_FOR);
-        let oldest_unread = standing.unread.iter().map(|event| event.received_at).filter(|at| *at > listed_since).min();
+        let oldest_unread = state.unread.iter().map(|event| event.received_at).filter(|at| *at > listed_since).min();
         let look_back_to = oldest_unread.map_or(floor, |at| minus(at, CLOCKS_APART).min(floor));
         Self {
             floor: floor.as_millisecond(),
             look_back_to: look_back_to.as_millisecond(),
             mark: mark.as_millisecond(),
-            standing,
+            unread: state.unread,
             entries: Vec::new(),
             pages: 0,
             text: 0,
@@ -89,12 +89,6 @@ impl Reading {
             is_oldest_first: false,
             has_ended: false,
         }
-    }
-
-    /// The same, but what was read meanwhile is not looked for.
-    pub(super) fn of_new(standing: &CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        let standing = CatchUpState { mark: standing.mark, completed_at: standing.completed_at, unread: Vec::new() };
-        Self::new(standing, signed_in_at, now)
     }
 
     /// Whether nothing at all is listed.
@@ -107,7 +101,7 @@ impl Reading {
         &self.next
     }
 
-    /// Takes that page.
+    /// Adds that page.
     pub(super) fn page(&mut self, page: ListedPage) {
         self.pages += 1;
         let ListedPage { entries, next_token } = page;
@@ -117,7 +111,7 @@ impl Reading {
         let (first, last) = (entries.first().and_then(|entry| entry.ts), entries.last().and_then(|entry| entry.ts));
         self.is_oldest_first |= first.zip(last).is_some_and(|(first, last)| first < last);
         for mut entry in entries {
-            // One without a time is as old as those around it.
+            // Without a time, an entry counts as old as its predecessor.
             let ts = entry.ts.unwrap_or(self.oldest.min(self.mark));
             self.oldest = self.oldest.min(ts);
             self.text += entry.notification.content.as_ref().map_or(0, String::len);
@@ -133,7 +127,8 @@ impl Reading {
         self.next = next_token.filter(|_| goes_on).map_or(NextPage::None, NextPage::From);
     }
 
-    /// What was found. `forgets_read`: this homeserver does not list what was read ([`LISTED_FOR`] apart).
+    /// The result. `forgets_read`: this homeserver does not list read events, so younger ones than [`LISTED_FOR`] that are
+    /// not listed were read.
     pub(super) fn finish(self, forgets_read: bool, now: Timestamp) -> Found {
         let is_whole = self.has_ended || !self.is_oldest_first && self.oldest < self.floor;
         let covered = match (self.has_ended, self.is_oldest_first) {
@@ -151,21 +146,21 @@ impl Reading {
             let is_forgotten = forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR);
             listed.get(&*event.event_id).copied().unwrap_or(is_forgotten)
         };
-        let unread = self.standing.unread.iter();
+        let unread = self.unread.iter();
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
         let listed_unread = self.entries.iter().filter(|entry| !entry.read).filter_map(|entry| {
             let Notification { event_id, room_id, .. } = &entry.notification;
-            Some(ListedUnread { event_id: event_id.clone()?, room_id: room_id.clone()? })
+            Some(EventRef { event_id: event_id.clone()?, room_id: room_id.clone()? })
         });
         let listed_unread = listed_unread.collect();
         let newest = self.entries.iter().filter_map(|entry| entry.ts).max();
-        // Some homeservers list by the sender's clock: one that is years ahead must not hide what comes until then.
+        // Some homeservers use the sender's clock: a time in the far future must not hide later events.
         let latest = now.checked_add(CLOCKS_APART).unwrap_or(Timestamp::MAX).as_millisecond();
         let mark = newest.map_or(self.mark, |newest| newest.min(latest).max(self.mark));
         let floor = self.floor;
         let mut missed: Vec<_> =
             self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor)).collect();
-        // Whatever the list's order is: what is kept last counts as the newest, and is what its room's popup tells.
+        // Whatever the order of the list: the last event recorded counts as the newest, and its room's popup shows it.
         missed.sort_by_key(|entry| entry.ts);
         let missed = missed.into_iter().map(|entry| MissedEvent {
             notification: entry.notification,

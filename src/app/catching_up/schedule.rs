@@ -1,94 +1,91 @@
-//! When an account's homeserver is asked (pure). What happens together is one run, and while one runs there is no other.
+//! When an account's homeserver is asked, and for what (pure). Requests of one kind are served by one run, and there is one
+//! run at a time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 
-/// Catching up begins at least this long after it last began, whatever happens.
+/// Minimum intervals between the beginnings of two runs that catch up, look at a session, or ask what was read.
 const MIN_INTERVAL: Duration = Duration::from_secs(15);
-/// A session is looked at no sooner than this after the last look, however often that is wanted.
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(30);
-/// What was read elsewhere is asked for no sooner than this after it was last asked for.
 const MIN_READ_INTERVAL: Duration = Duration::from_secs(2);
-/// And at least this often, though nothing happens.
+/// Maximum interval between two looks at a session.
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// First and longest delay after a failure.
+/// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5 * 60));
-/// A push brings the next try forward to this long after the last one.
+/// A push brings the next retry forward to this long after the failure.
 const PUSHED_RETRY: Duration = Duration::from_secs(30);
-/// A homeserver that asks to be left alone for longer is left alone for this long.
+/// Upper bound of a homeserver's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// When one account's homeserver is asked, and for what.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
-    catch_up_at: Option<Instant>,
-    look_at: Option<Instant>,
-    details_at: Option<Instant>,
-    read_at: Option<Instant>,
-    /// What a held sync has brought is to be taken over since then.
-    heard_at: Option<Instant>,
+    /// The runs that are wanted, with their times.
+    wanted: BTreeMap<Run, Instant>,
     running: Option<Run>,
-    /// When catching up last began.
-    began_at: Option<Instant>,
-    /// When a look last began.
-    looked_at: Option<Instant>,
-    /// When it was last asked what was read elsewhere.
-    asked_for_read_at: Option<Instant>,
-    completed_at: Option<Instant>,
+    /// When each run last began, for its minimum interval.
+    began: BTreeMap<Run, Instant>,
+    caught_up_at: Option<Instant>,
     failed_at: Option<Instant>,
-    /// No try before this; what happens may bring it forward.
+    /// No run begins before this; an event may bring it forward.
     retry_at: Option<Instant>,
-    /// No try before this, as the homeserver asks.
+    /// No run begins before this, as requested by the homeserver.
     retry_after: Option<Instant>,
     backoff: Backoff,
     is_over: bool,
     is_switched_off: bool,
 }
 
-/// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a run is for, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Run {
-    /// Taking over what a held sync has brought: somebody waits for it.
-    Heard,
-    /// Catching up: before details, so that what pushes leave out is known to be unread.
+    /// Records what a held sync or a relay has brought: its reader waits for that.
+    Record,
+    /// Catches up: before fetching details, so that the events concerned are known to be unread.
     CatchUp,
-    /// Fetching what pushes have left out.
+    /// Fetches what pushes have left out.
     Details,
-    /// Finding out what was read elsewhere.
+    /// Finds out what was read elsewhere.
     Read,
-    /// Looking whether session and pusher are still there.
+    /// Checks that session and pusher still exist.
     Look,
+}
+
+impl Run {
+    /// Minimum interval between the beginnings of two such runs.
+    fn min_interval(self) -> Duration {
+        match self {
+            Self::Record | Self::Details => Duration::ZERO,
+            Self::CatchUp => MIN_INTERVAL,
+            Self::Read => MIN_READ_INTERVAL,
+            Self::Look => MIN_LOOK_INTERVAL,
+        }
+    }
 }
 
 /// How a run has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// All is known.
+    /// Everything is done.
     Completed,
-    /// The person has switched the pusher off: there is nothing to catch up with until it is on again.
+    /// The person has switched the pusher off: nothing is caught up with until it is on again.
     SwitchedOff,
-    /// It may work later; the homeserver asks to wait at least so long.
+    /// Retry later, after this delay at the earliest if the homeserver requests one.
     TryAgain(Option<Duration>),
-    /// It will not work until the person has done something.
+    /// Retrying does not help until the person has done something.
     Over,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
         Self {
-            catch_up_at: None,
-            look_at: None,
-            details_at: None,
-            read_at: None,
-            heard_at: None,
+            wanted: BTreeMap::new(),
             running: None,
-            began_at: None,
-            looked_at: None,
-            asked_for_read_at: None,
-            completed_at: None,
+            began: BTreeMap::new(),
+            caught_up_at: None,
             failed_at: None,
             retry_at: None,
             retry_after: None,
@@ -100,49 +97,43 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Something has happened after which pushes may be missing, or after which what failed may work.
+    /// Pushes may be missing, or a retry may succeed now.
     pub(super) fn catch_up(&mut self, now: Instant) {
-        self.catch_up_at.get_or_insert(now);
-        self.details_at.get_or_insert(now);
+        self.want(Run::CatchUp, now);
+        self.want(Run::Details, now);
         self.bring_forward(MIN_INTERVAL, now);
     }
 
-    /// A push came. Others before it may be missing if the account was not caught up with for so long.
+    /// A push has arrived. Earlier ones may be missing if the last time the account was caught up with is this long ago.
     pub(super) fn catch_up_after(&mut self, gap: Duration, now: Instant) {
-        if self.completed_at.is_none_or(|at| now.saturating_duration_since(at) >= gap) {
-            self.catch_up_at.get_or_insert(now);
+        if self.caught_up_at.is_none_or(|at| now.saturating_duration_since(at) >= gap) {
+            self.want(Run::CatchUp, now);
             self.bring_forward(PUSHED_RETRY, now);
         }
     }
 
     /// A push has left something out.
     pub(super) fn fetch_details(&mut self, now: Instant) {
-        self.details_at.get_or_insert(now);
+        self.want(Run::Details, now);
         self.bring_forward(PUSHED_RETRY, now);
     }
 
     /// Something was read elsewhere.
     pub(super) fn look_for_read(&mut self, now: Instant) {
-        self.read_at.get_or_insert(now);
+        self.want(Run::Read, now);
         self.bring_forward(PUSHED_RETRY, now);
     }
 
-    /// A held sync has brought something.
-    pub(super) fn hear(&mut self, now: Instant) {
-        self.heard_at.get_or_insert(now);
-        // The homeserver answers again, and who holds the sync waits by itself after a failure.
+    /// A held sync or a relay has brought something.
+    pub(super) fn record(&mut self, now: Instant) {
+        self.want(Run::Record, now);
+        // The homeserver answers again, and the reader has a backoff of its own.
         self.bring_forward(Duration::ZERO, now);
     }
 
-    /// The person is here, and may want to know how the session is.
-    pub(super) fn look(&mut self, now: Instant) {
-        self.look_within(Duration::ZERO, now);
-    }
-
-    /// A look is due after so long at the latest.
+    /// Checks the session within this time.
     pub(super) fn look_within(&mut self, longest: Duration, now: Instant) {
-        let at = now + longest;
-        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
+        self.want(Run::Look, now + longest);
     }
 
     /// The person has done something: what was over or switched off may work again.
@@ -158,102 +149,76 @@ impl Schedule {
         self.is_switched_off
     }
 
+    fn want(&mut self, run: Run, at: Instant) {
+        self.wanted.entry(run).and_modify(|wanted| *wanted = at.min(*wanted)).or_insert(at);
+    }
+
     fn bring_forward(&mut self, pause: Duration, now: Instant) {
         if let (Some(retry_at), Some(failed_at)) = (self.retry_at, self.failed_at) {
             self.retry_at = Some(retry_at.min((failed_at + pause).max(now)));
         }
     }
 
-    /// When the next run begins, if one is due.
+    /// When the next run begins, if any is wanted.
     pub(super) fn due(&self) -> Option<Instant> {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted = [self.heard_at, self.catch_up_due(), self.details_at, self.read_due(), self.look_due()]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let wanted = self.runs().map(|(_, due)| due).min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
-    /// Whether a run is under way that catches up.
+    /// Whether the account is being caught up with.
     pub(super) fn is_catching_up(&self) -> bool {
         self.running == Some(Run::CatchUp)
     }
 
-    fn catch_up_due(&self) -> Option<Instant> {
-        let at = self.catch_up_at?;
-        Some(self.began_at.map_or(at, |began_at| at.max(began_at + MIN_INTERVAL)))
+    /// The runs that are wanted, most urgent first, and when each may begin.
+    fn runs(&self) -> impl Iterator<Item = (Run, Instant)> {
+        self.wanted.iter().map(|(run, at)| {
+            let began = self.began.get(run);
+            (*run, began.map_or(*at, |began| *at.max(&(*began + run.min_interval()))))
+        })
     }
 
-    fn read_due(&self) -> Option<Instant> {
-        let at = self.read_at?;
-        Some(self.asked_for_read_at.map_or(at, |asked_at| at.max(asked_at + MIN_READ_INTERVAL)))
-    }
-
-    fn look_due(&self) -> Option<Instant> {
-        let at = self.look_at?;
-        Some(self.looked_at.map_or(at, |looked_at| at.max(looked_at + MIN_LOOK_INTERVAL)))
-    }
-
-    /// A run begins.
+    /// Begins the most urgent run that is due.
     pub(super) fn begin(&mut self, now: Instant) -> Run {
-        let run = if self.heard_at.take().is_some() {
-            Run::Heard
-        } else if self.catch_up_due().is_some_and(|due| due <= now) {
-            self.catch_up_at = None;
-            self.began_at = Some(now);
-            Run::CatchUp
-        } else if self.details_at.is_some() {
-            self.details_at = None;
-            Run::Details
-        } else if self.read_due().is_some_and(|due| due <= now) {
-            self.asked_for_read_at = Some(now);
-            Run::Read
-        } else {
-            self.looked_at = Some(now);
-            Run::Look
-        };
-        // Catching up looks as well, and finds what was read.
-        match run {
-            Run::CatchUp => (self.look_at, self.read_at) = (None, None),
-            Run::Read => self.read_at = None,
-            Run::Look => self.look_at = None,
-            Run::Heard | Run::Details => {}
+        let run = self.runs().find(|(_, due)| *due <= now).map_or(Run::Look, |(run, _)| run);
+        self.wanted.remove(&run);
+        if run == Run::CatchUp {
+            // It also checks the session, and finds what was read.
+            self.wanted.retain(|run, _| !matches!(run, Run::Look | Run::Read));
         }
+        self.began.insert(run, now);
         self.running = Some(run);
         run
     }
 
-    /// It has ended.
+    /// The run has ended.
     pub(super) fn end(&mut self, ending: Ending, now: Instant) {
-        let run = self.running.take();
+        let Some(run) = self.running.take() else { return };
         (self.retry_at, self.retry_after) = (None, None);
         match ending {
             Ending::Completed | Ending::SwitchedOff => {
                 self.backoff.reset();
-                if matches!(run, Some(Run::CatchUp | Run::Look)) {
-                    self.look_at = Some(self.look_at.unwrap_or(now + MAX_LOOK_INTERVAL));
+                if matches!(run, Run::CatchUp | Run::Look) {
+                    self.wanted.entry(Run::Look).or_insert(now + MAX_LOOK_INTERVAL);
                     self.is_switched_off = ending == Ending::SwitchedOff;
                 }
                 if ending == Ending::SwitchedOff {
-                    // Whoever switches it on again does not wait.
-                    self.began_at = None;
-                } else if run == Some(Run::CatchUp) {
-                    self.completed_at = Some(now);
+                    // Catching up begins at once when the pusher is switched on again.
+                    self.began.remove(&Run::CatchUp);
+                } else if run == Run::CatchUp {
+                    self.caught_up_at = Some(now);
                 }
             }
             Ending::TryAgain(retry_after) => {
-                match run {
-                    Some(Run::CatchUp) | None => {
-                        self.catch_up_at = Some(now);
-                        self.began_at = None;
-                    }
-                    Some(Run::Details) => self.details_at = Some(now),
-                    Some(Run::Read) => self.read_at = Some(now),
-                    // It comes again.
-                    Some(Run::Heard) => {}
-                    Some(Run::Look) => self.look_at = Some(now),
+                // What has arrived arrives again.
+                if run != Run::Record {
+                    self.wanted.insert(run, now);
+                }
+                if run == Run::CatchUp {
+                    self.began.remove(&run);
                 }
                 self.failed_at = Some(now);
                 self.retry_at = Some(now + self.backoff.next());
@@ -261,8 +226,7 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.heard_at, self.catch_up_at, self.details_at) = (None, None, None);
-                (self.read_at, self.look_at) = (None, None);
+                self.wanted.clear();
             }
         }
     }
@@ -284,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_together_is_one_run_and_no_run_follows_while_all_is_well() {
+    fn simultaneous_requests_are_one_run() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         assert_eq!(schedule.due(), None);
         schedule.catch_up(start);
@@ -300,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_elsewhere_is_asked_one_at_a_time_however_often_numbers_fall() {
+    fn read_state_is_requested_at_most_every_two_seconds() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -326,21 +290,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_heard_waits_for_no_interval() {
+    fn recording_waits_for_no_interval() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
         for second in 1..5 {
             let now = start + second * SECOND;
-            schedule.hear(now);
+            schedule.record(now);
             schedule.catch_up(now);
             assert!(schedule.due() <= Some(now));
-            assert_eq!(schedule.begin(now), Run::Heard);
-            schedule.hear(now);
+            assert_eq!(schedule.begin(now), Run::Record);
+            schedule.record(now);
             assert_eq!(schedule.due(), None, "one at a time");
             schedule.end(Ending::Completed, now);
             assert!(schedule.due() <= Some(now));
-            assert_eq!(schedule.begin(now), Run::Heard, "it came meanwhile");
+            assert_eq!(schedule.begin(now), Run::Record, "it came meanwhile");
             schedule.end(Ending::Completed, now);
         }
         assert_eq!(schedule.begin(start + 5 * SECOND), Run::Details);
@@ -349,16 +313,16 @@ mod tests {
     }
 
     #[test]
-    fn looks_wanted_all_the_time_are_one_in_thirty_seconds() {
+    fn a_session_is_checked_at_most_every_thirty_seconds() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
         let (mut now, mut looks) = (start, 0);
         while now < start + 300 * SECOND {
-            schedule.look(now);
+            schedule.look_within(Duration::ZERO, now);
             if schedule.due().is_some_and(|due| due <= now) {
                 assert_eq!(schedule.begin(now), Run::Look);
-                schedule.look(now);
+                schedule.look_within(Duration::ZERO, now);
                 assert_eq!(schedule.due(), None, "one at a time");
                 // Whether it works or not.
                 schedule.end(if looks % 2 == 0 { Ending::Completed } else { FAILED }, now);
@@ -370,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_looked_at_every_six_hours_until_it_is_over() {
+    fn a_session_is_checked_every_six_hours_until_it_ends() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -384,10 +348,10 @@ mod tests {
         schedule.look_within(MAX_LOOK_INTERVAL / 4, now);
         schedule.look_within(MAX_LOOK_INTERVAL / 2, now);
         assert_eq!(schedule.due(), Some(now + MAX_LOOK_INTERVAL / 4));
-        schedule.look(now + MIN_LOOK_INTERVAL);
+        schedule.look_within(Duration::ZERO, now + MIN_LOOK_INTERVAL);
         assert_eq!(schedule.begin(now + MIN_LOOK_INTERVAL), Run::Look);
         schedule.end(Ending::Over, now + MIN_LOOK_INTERVAL);
-        schedule.look(now + MAX_LOOK_INTERVAL);
+        schedule.look_within(Duration::ZERO, now + MAX_LOOK_INTERVAL);
         assert_eq!(schedule.due(), None);
     }
 
@@ -405,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_during_a_run_leads_to_another_after_the_interval() {
+    fn a_request_during_a_run_is_served_after_the_interval() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -419,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_tried_again_ever_later_up_to_five_minutes() {
+    fn failures_back_off_up_to_five_minutes() {
         let (mut now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(now);
         for longest in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
@@ -437,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_bring_the_next_try_forward_to_thirty_seconds_after_the_last() {
+    fn pushes_shorten_the_retry_delay_to_thirty_seconds() {
         let (mut now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.fetch_details(now);
         let mut tries = 0;
@@ -455,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_brings_forward_what_the_homeserver_asks_for() {
+    fn the_homeservers_retry_after_is_never_shortened() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         for (wait, expected) in [(90 * SECOND, 90 * SECOND), (Duration::MAX, MAX_RETRY_AFTER)] {
             schedule.catch_up(start);
@@ -468,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_over_is_left_alone_until_the_person_has_done_something() {
+    fn an_ended_session_is_not_asked_until_the_person_has_acted() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         schedule.begin(start);
@@ -480,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_that_resume_after_a_short_gap_mean_nothing() {
+    fn a_push_after_a_short_gap_does_not_cause_catching_up() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);

@@ -1,4 +1,4 @@
-//! Reading back, and that every event is known exactly once whatever happens when.
+//! Tests of reading the list, and a property test: every event is recorded exactly once.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +43,9 @@ fn missed(found: &Found) -> Vec<&str> {
 }
 
 #[test]
-fn it_reads_back_to_the_mark_and_a_little_further() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+fn reading_ends_slightly_beyond_the_mark() {
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     assert_eq!(*reading.next_page(), NextPage::First);
     reading.page(page([listed("$4", 4000), listed("$3", 1001)], Some("a")));
     assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()));
@@ -57,9 +57,9 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 }
 
 #[test]
-fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+fn a_list_with_the_oldest_first_is_read_to_its_end() {
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
     assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()), "what is new comes last");
     reading.page(page([listed("$1", 2000), listed("$2", 3000)], Some("b")));
@@ -70,7 +70,7 @@ fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
 }
 
 #[test]
-fn nothing_from_before_signing_in_is_missed() {
+fn events_from_before_signing_in_are_not_missed() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
     let found = reading.finish(true, at(100));
@@ -82,7 +82,7 @@ fn nothing_from_before_signing_in_is_missed() {
 }
 
 #[test]
-fn it_gives_up_after_a_thousand_entries_and_says_so() {
+fn reading_ends_after_a_thousand_entries_and_reports_it() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100_000));
     let mut number = 0;
     while *reading.next_page() != NextPage::None {
@@ -106,7 +106,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
 }
 
 #[test]
-fn long_texts_are_left_out_but_no_event_is() {
+fn long_contents_are_dropped_but_no_events() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     let text = format!("{{\"body\":\"{}\"}}", "x".repeat(100_000));
     let entries = (0..100).map(|number| {
@@ -121,7 +121,7 @@ fn long_texts_are_left_out_but_no_event_is() {
 }
 
 #[test]
-fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_what_is_not() {
+fn read_state_follows_from_the_list() {
     let unread = |event: &str, seconds: i64| UnreadEvent {
         event_id: event.to_owned(),
         received_at: at(seconds),
@@ -131,12 +131,12 @@ fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_wha
     let check = |forgets_read: bool, next: Option<&str>, expected: &[&str]| {
         let events = [unread("$read", 200_000), unread("$unread", 200_000), unread("$gone", 200_000)];
         let older = [unread("$uncovered", 190_000), unread("$long ago", 200_000 - day)];
-        let standing = CatchUpState {
+        let state = CatchUpState {
             mark: Some(at(199_990)),
             completed_at: None,
             unread: events.into_iter().chain(older).collect(),
         };
-        let mut reading = Reading::new(standing, at(0), at(200_100));
+        let mut reading = Reading::new(state, at(0), at(200_100));
         reading.page(page([Listed { read: true, ..listed("$read", 199_999) }, listed("$unread", 199_000)], next));
         assert_eq!(*reading.next_page() != NextPage::None, next.is_some(), "it looks at what is unread here");
         if next.is_some() {
@@ -151,20 +151,20 @@ fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_wha
     check(true, Some("a"), &["$gone", "$read"]);
 }
 
-/// What may happen.
+/// A step of the property test.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Somebody sends an event. It is pushed if the homeserver tries and somebody is there.
+    /// An event is sent. It is pushed if the homeserver tries and Pushbell runs.
     Send,
-    /// The next step of catching up, from the first on.
+    /// The next step of catching up.
     Step,
-    /// `kill -9`, and a start after it.
+    /// `kill -9` and a restart.
     Kill,
     /// Pushes fail for a while: the homeserver backs off.
     Fail,
 }
 
-/// Where catching up is.
+/// Progress of catching up.
 enum At {
     Nowhere,
     CatchUpState(CatchUpState),
@@ -173,9 +173,9 @@ enum At {
 
 struct World {
     inbox: Inbox,
-    /// Oldest first: id, and when the homeserver got it.
+    /// Ids and times of receipt, oldest first.
     events: Vec<(String, i64)>,
-    /// The homeserver tries to push.
+    /// Whether the homeserver tries to push.
     pushes: bool,
     at: At,
 }
@@ -216,9 +216,9 @@ impl World {
     async fn step(&mut self) {
         self.at = match std::mem::replace(&mut self.at, At::Nowhere) {
             At::Nowhere => At::CatchUpState(self.inbox.catch_up_state("home".into()).await.unwrap()),
-            At::CatchUpState(standing) => {
+            At::CatchUpState(state) => {
                 self.pushes = true;
-                At::Reading(Reading::new(standing, at(0), self.now()))
+                At::Reading(Reading::new(state, at(0), self.now()))
             }
             At::Reading(mut reading) => {
                 // A token is the number of the event that the page ends before, as on Synapse.
@@ -264,7 +264,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_event_is_known_exactly_once_whatever_happens_when(
+    fn every_event_is_recorded_exactly_once_in_any_order(
         acts in proptest::collection::vec(
             prop_oneof![4 => Just(Act::Send), 5 => Just(Act::Step), 1 => Just(Act::Kill), 1 => Just(Act::Fail)],
             0..60,
@@ -280,7 +280,7 @@ proptest! {
             for act in acts {
                 world.act(act).await;
             }
-            // In the end it completes once, whatever came before.
+            // Finally it completes once.
             world.act(Act::Kill).await;
             world.step().await;
             while !matches!(world.at, At::Nowhere) {
@@ -299,22 +299,22 @@ proptest! {
 }
 
 #[test]
-fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
-    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, at(0), at(5000));
+fn an_event_from_the_future_hides_no_later_ones() {
+    let state = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, at(0), at(5000));
     let years = 10 * 365 * 24 * 3600;
     reading.page(page([listed("$future", years), listed("$1", 4000)], None));
     let mark = reading.finish(false, at(5000)).mark;
-    let standing = CatchUpState { mark: Some(mark), ..CatchUpState::default() };
-    let mut again = Reading::new(standing, at(0), at(9000));
+    let state = CatchUpState { mark: Some(mark), ..CatchUpState::default() };
+    let mut again = Reading::new(state, at(0), at(9000));
     again.page(page([listed("$future", years), listed("$2", 8000), listed("$1", 4000)], None));
     assert!(missed(&again.finish(false, at(9000))).contains(&"$2"));
 }
 
 #[test]
-fn clocks_that_are_no_times_are_survived() {
-    let standing = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
-    let mut reading = Reading::new(standing, Timestamp::MIN, Timestamp::MIN);
+fn extreme_times_are_survived() {
+    let state = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
+    let mut reading = Reading::new(state, Timestamp::MIN, Timestamp::MIN);
     reading
         .page(page([Listed { ts: Some(i64::MAX), ..listed("$1", 0) }, Listed { ts: None, ..listed("$2", 0) }], None));
     let found = reading.finish(true, Timestamp::MAX);

@@ -1,4 +1,4 @@
-//! The notices that are to be decrypted.
+//! Decrypts notices.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::{
 };
 
 impl Reader {
-    /// Decrypts what is to be decrypted. What lacks its key for too long is no longer held.
+    /// Decrypts the pending notices. Those whose key is missing for too long are no longer held back.
     pub(super) async fn read_notices(&mut self) -> Result<(), EncryptionError> {
         let (mut after, mut given_up, mut hidden, mut failure) = (NoticeId(0), Vec::new(), Vec::new(), None);
         self.missing.release();
-        // However many pushes come whose keys do not, each is tried once.
-        let has_new_keys = std::mem::take(&mut self.to_do.missing);
+        // Each is tried once until new keys arrive.
+        let has_new_keys = std::mem::take(&mut self.pending.missing);
         loop {
             let batch = self.notices(Decryption::Wanted, after).await?;
             let Some(last) = batch.last() else { break };
             after = last.notice;
             for notice in batch {
                 let is_new = has_new_keys || !self.missing.contains(notice.notice);
-                // Not held up by a failed sync: with a known key nothing is asked.
-                if is_new && !self.tries.are_over && failure.is_none() {
+                // Tried even after a failed sync: with a known key this needs no request.
+                if is_new && !self.retries.are_useless && failure.is_none() {
                     match self.read(&notice).await {
                         Ok(true) => self.get_rules().await,
                         Ok(false) => continue,
@@ -55,7 +55,7 @@ impl Reader {
         Ok(self.context.inbox.encrypted_notices(Arc::clone(&self.account), state, after, BATCH).await?)
     }
 
-    /// Decrypts one; whether its key is lacking.
+    /// Decrypts a notice. Returns whether its key is missing.
     async fn read(&mut self, notice: &EncryptedNotice) -> Result<bool, EncryptionError> {
         let machine = self.machine().await?;
         self.keys.close_at = Some(Instant::now() + IDLE);
@@ -85,21 +85,21 @@ impl Reader {
         Ok(false)
     }
 
-    /// Sees to it that the rules are known, if they can be.
+    /// Fetches the push rules if they are not known.
     async fn get_rules(&mut self) {
         if let Some(machine) = &self.keys.machine {
             self.rules.get_known(&machine.api).await;
         }
     }
 
-    /// Keys have come: what waits is tried again, and what lacked one of these.
+    /// A sync has returned something: tries pending notices again, and earlier ones of sessions whose keys have arrived.
     pub(super) async fn keys_came(&mut self, found: Synced) {
-        (self.to_do.notices, self.to_do.missing) = (true, true);
+        (self.pending.notices, self.pending.missing) = (true, true);
         if found.has_new_rules {
             self.rules.ask_again();
         }
         self.asked = found.request.or(self.asked.take());
-        // What is new in their rooms may be readable only now.
+        // New events in the rooms of calls may have become readable.
         if found.has_call_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
             self.tell_of_calls(true, Instant::now());
         }
@@ -110,7 +110,7 @@ impl Reader {
         }
     }
 
-    /// Decrypts what has lacked the key of such a session.
+    /// Decrypts notices whose search has ended, of sessions for which `is_known` returns true.
     pub(super) async fn read_late(&mut self, is_known: impl Fn(&str) -> bool) -> Result<(), EncryptionError> {
         let mut after = NoticeId(0);
         loop {

@@ -13,40 +13,40 @@ use super::{
 use crate::{
     homeserver::{
         HomeserverClient, OAuthClient, Session,
-        redirect::{Callback, Page, RedirectListener, Unguessable},
+        redirect::{Callback, Page, RandomToken, RedirectListener},
     },
     http_client::encode,
 };
 
-/// A sign-in in a browser on this computer.
+/// A sign-in with a browser on this computer.
 #[derive(Debug)]
 pub struct Authorization {
     client: OAuthClient,
     endpoint: String,
     listener: RedirectListener,
     redirect_uri: String,
-    verifier: Unguessable,
+    verifier: RandomToken,
     device_id: String,
 }
 
 impl Authorization {
-    /// Registers us and opens the way back.
+    /// Registers a client and opens the redirect target.
     ///
     /// # Errors
-    /// When there is no way back, or the authorization server does not register us.
+    /// When either fails.
     pub async fn begin(homeserver: &HomeserverClient, metadata: &Metadata) -> Result<Self, OAuthError> {
         let listener = RedirectListener::bind().await?;
         Ok(Self {
-            client: register(homeserver, metadata, Some(&listener)).await?,
+            client: register(homeserver, metadata, &listener).await?,
             endpoint: metadata.authorization_endpoint.clone(),
             redirect_uri: listener.uri(),
             listener,
-            verifier: Unguessable::new()?,
+            verifier: RandomToken::new()?,
             device_id: grants::new_device_id()?,
         })
     }
 
-    /// The address to open in a browser of this computer.
+    /// The URL to open in a browser on this computer.
     #[must_use]
     pub fn url(&self) -> String {
         let fields = [
@@ -64,16 +64,16 @@ impl Authorization {
         format!("{}{separator}{}", self.endpoint, query.join("&"))
     }
 
-    /// The port of the loopback interface that the browser comes back to.
+    /// The loopback port of the redirect target.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.listener.port()
     }
 
-    /// Waits for the browser to come back, and makes a session of what it brings. The browser shows how it ended.
+    /// Waits for the redirect and makes a session of its code. The browser shows the result.
     ///
     /// # Errors
-    /// When the time runs out, or the person or the server refuses.
+    /// When there is no redirect within `patience`, or the person or the server refuses.
     pub async fn finish(
         self,
         homeserver: &HomeserverClient,
@@ -116,7 +116,7 @@ fn code<'a>(callback: &'a Callback, endpoint: &str) -> Result<&'a str, OAuthErro
     }
 }
 
-/// What the server may know of the verifier until the code comes back (RFC 7636, section 4.2).
+/// The challenge of a verifier (RFC 7636, section 4.2).
 fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_challenge_is_that_of_the_standard() {
+    fn the_challenge_is_that_of_rfc_7636() {
         // RFC 7636, appendix B.
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         assert_eq!(challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");

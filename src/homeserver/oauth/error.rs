@@ -18,24 +18,24 @@ pub enum OAuthError {
     /// There is no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The authorization server said no (RFC 6749, sections 4.1.2.1 and 5.2).
+    /// The authorization server refused (RFC 6749, sections 4.1.2.1 and 5.2).
     #[error("{endpoint}: {}{description}", in_words(code.as_deref(), *status))]
     Refused {
-        /// Which of its addresses was asked.
+        /// The URL of the request.
         endpoint: String,
-        /// The status; of a redirect there is none.
+        /// The status; `None` for a redirect.
         status: Option<StatusCode>,
-        /// `invalid_grant` and so on. Without one, it is the answer of something before an authorization server.
+        /// `invalid_grant` and so on. An answer without a code is that of a proxy.
         code: Option<String>,
-        /// Its own words in brackets, harmless to print; may be empty.
+        /// The server's message in brackets, safe to print; may be empty.
         description: String,
     },
-    /// It said yes, but not in a form that the standards know.
+    /// A successful response that does not have the specified form.
     #[error("{endpoint}: the answer has no {missing}")]
     Unexpected {
-        /// Which of its addresses.
+        /// The URL of the request.
         endpoint: String,
-        /// What the answer should have had.
+        /// What the answer lacks.
         missing: &'static str,
     },
     /// It does not register clients.
@@ -47,7 +47,7 @@ pub enum OAuthError {
         /// The authorization server.
         issuer: String,
     },
-    /// It has no address at which tokens are revoked.
+    /// It has no revocation endpoint.
     #[error("the homeserver's account service cannot be told to end a session: end it on the pages of your account")]
     NoRevocation,
     /// The session has no refresh token.
@@ -56,13 +56,10 @@ pub enum OAuthError {
     /// The person refused.
     #[error("access was denied: nothing has changed")]
     Denied,
-    /// Nobody signed in in time.
-    #[error("nobody signed in while the code was good: try again")]
-    Expired,
-    /// The browser did not come back.
+    /// There was no redirect.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
-    /// Signed in, but the homeserver does not know it.
+    /// The homeserver does not accept the tokens.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
 }
@@ -75,7 +72,7 @@ struct ErrorAnswer {
 }
 
 impl OAuthError {
-    /// A "no" that came with a redirect.
+    /// An error in a redirect.
     pub(super) fn redirected(endpoint: &str, code: &str, description: &str) -> Self {
         let (endpoint, code) = (endpoint.to_owned(), Some(printable(code)));
         Self::Refused { endpoint, status: None, code, description: in_brackets(description) }
@@ -91,11 +88,10 @@ impl OAuthError {
         }
     }
 
-    /// Whether the session is over, so that only signing in again helps: a refresh token that is expired, used or
-    /// revoked, a client that is not known any more.
+    /// Whether the session has ended, so that only signing in again helps: the refresh token is expired, used or revoked,
+    /// or the client is unknown.
     ///
-    /// The specification means any 4xx. One without an OAuth error code is not taken for that: it comes from a proxy in
-    /// front of a server that is away.
+    /// The specification means any 4xx. One without an OAuth error code does not count: it is that of a proxy.
     #[must_use]
     pub fn is_signed_out(&self) -> bool {
         if let Self::Refused { status, code, .. } = self {
@@ -119,7 +115,7 @@ impl OAuthError {
         matches!(self, Self::Transport(_))
     }
 
-    /// The code of a "no".
+    /// The OAuth error code.
     pub(super) fn code(&self) -> Option<&str> {
         if let Self::Refused { code, .. } = self { code.as_deref() } else { None }
     }
@@ -134,7 +130,7 @@ fn in_brackets(description: &str) -> String {
     if description.is_empty() { String::new() } else { format!(" ({})", printable(description)) }
 }
 
-/// Whether a status is a "no" that stays one.
+/// Whether a request with this status would fail again.
 fn is_final(status: StatusCode) -> bool {
     status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::REQUEST_TIMEOUT
 }
@@ -144,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_that_is_over_is_told_from_a_server_that_is_away() {
+    fn an_ended_session_differs_from_an_unavailable_server() {
         fn check(status: u16, body: &str, signed_out: bool, words: &str) {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),

@@ -1,16 +1,13 @@
-//! Shared by both grants: registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749,
-//! RFC 7009), and a session made of tokens.
+//! Registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749, RFC 7009), and a session made of
+//! tokens.
 
 use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::debug;
 
-use super::{
-    error::OAuthError,
-    metadata::{DEVICE_CODE, Metadata},
-};
+use super::{error::OAuthError, metadata::Metadata};
 use crate::{
     app_info,
     homeserver::{
@@ -27,12 +24,14 @@ const MAX_LIFE: i64 = 100 * 365 * 24 * 60 * 60;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const DEVICE_ID_CHARS: usize = 12;
 
-/// POSTs form fields to an endpoint of the authorization server.
-pub(super) async fn post_form<'f>(
+/// POSTs form fields to an endpoint of the authorization server, with our client id.
+async fn post_form(
     http: &HttpClient,
     endpoint: &str,
-    fields: impl IntoIterator<Item = (&'f str, &'f str)>,
+    client: &OAuthClient,
+    fields: &[(&str, &str)],
 ) -> Result<Answer, OAuthError> {
+    let fields = fields.iter().copied().chain([("client_id", client.client_id.as_str())]);
     accepted(endpoint, http.send(&Request::new(Method::POST, endpoint).form(fields)).await?)
 }
 
@@ -40,26 +39,23 @@ fn accepted(endpoint: &str, answer: Answer) -> Result<Answer, OAuthError> {
     if answer.status.is_success() { Ok(answer) } else { Err(OAuthError::answered(endpoint, &answer)) }
 }
 
-/// Registers us, anew each time that somebody signs in: the specification says so. `redirect`: where the browser comes
-/// back to, if it does.
+/// Registers a client, as the specification wants it for each sign-in. `redirect`: where the browser comes back to.
 pub(super) async fn register(
     client: &HomeserverClient,
     metadata: &Metadata,
-    redirect: Option<&RedirectListener>,
+    redirect: &RedirectListener,
 ) -> Result<OAuthClient, OAuthError> {
     let endpoint = metadata.registration_endpoint.as_deref();
     let endpoint = endpoint.ok_or_else(|| OAuthError::NoRegistration { issuer: metadata.issuer.clone() })?;
-    let device_grant = metadata.device_authorization_endpoint.is_some();
-    let without_port = redirect.map(RedirectListener::uri_without_port);
-    let registered = match (post(client, endpoint, without_port.as_deref(), device_grant).await, redirect) {
-        // A server that compares ports although RFC 8252 has it ignore them.
-        (Err(error), Some(redirect)) if error.code() == Some("invalid_redirect_uri") => {
-            post(client, endpoint, Some(&redirect.uri()), device_grant).await
+    let client_id = match register_uri(client, endpoint, &redirect.uri_without_port()).await {
+        // This server compares ports, against RFC 8252.
+        Err(error) if error.code() == Some("invalid_redirect_uri") => {
+            register_uri(client, endpoint, &redirect.uri()).await?
         }
-        (registered, _) => registered,
+        registered => registered?,
     };
     Ok(OAuthClient {
-        client_id: registered?,
+        client_id,
         token_endpoint: metadata.token_endpoint.clone(),
         revocation_endpoint: metadata.revocation_endpoint.clone(),
     })
@@ -72,50 +68,32 @@ struct RegistrationAnswer {
     token_endpoint_auth_method: Lenient<String>,
 }
 
-/// The client id.
-async fn post(
-    client: &HomeserverClient,
-    endpoint: &str,
-    redirect_uri: Option<&str>,
-    device_grant: bool,
-) -> Result<String, OAuthError> {
-    let body = client_metadata(redirect_uri, device_grant).to_string();
-    let answer = client.http().send(&Request::new(Method::POST, endpoint).json(body)).await?;
+/// Registers a client with this redirect URI, and returns its id.
+async fn register_uri(client: &HomeserverClient, endpoint: &str, redirect_uri: &str) -> Result<String, OAuthError> {
+    let metadata = json!({
+        "application_type": "native",
+        "client_name": "Pushbell",
+        "client_uri": app_info::HOMEPAGE,
+        "token_endpoint_auth_method": "none",
+        "redirect_uris": [redirect_uri],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let answer = client.http().send(&Request::new(Method::POST, endpoint).json(metadata.to_string())).await?;
     let answer: RegistrationAnswer = accepted(endpoint, answer)?.json();
     let unexpected = |missing| OAuthError::Unexpected { endpoint: endpoint.to_owned(), missing };
-    // A server may register something else than it was asked for.
+    // A server may register other values than requested.
     if answer.token_endpoint_auth_method.0.is_some_and(|method| method != "none") {
         return Err(unexpected("token_endpoint_auth_method \"none\""));
     }
     answer.client_id.text().ok_or_else(|| unexpected("client_id"))
 }
 
-fn client_metadata(redirect_uri: Option<&str>, device_grant: bool) -> Value {
-    let mut grants = vec!["refresh_token"];
-    let mut metadata = json!({
-        "application_type": "native",
-        "client_name": "Pushbell",
-        "client_uri": app_info::HOMEPAGE,
-        "token_endpoint_auth_method": "none",
-    });
-    if let Some(uri) = redirect_uri {
-        grants.insert(0, "authorization_code");
-        metadata["redirect_uris"] = json!([uri]);
-        metadata["response_types"] = json!(["code"]);
-    }
-    if device_grant {
-        grants.push(DEVICE_CODE);
-    }
-    metadata["grant_types"] = json!(grants);
-    metadata
-}
-
-/// Refreshes the tokens. The session's other data stay; so does the old refresh token where the server gives
-/// no new one. The answer has to be kept before it is used: the old tokens may be no good any more.
+/// Refreshes the tokens. If the server returns no new refresh token, the old one is kept. The new tokens have to be stored
+/// before they are used: the old ones may be invalid from now on.
 ///
 /// # Errors
-/// [`OAuthError::is_signed_out`] tells a session that is over, after which trying again is no use. With all else the
-/// old tokens stay.
+/// If [`OAuthError::is_signed_out`], the session has ended. After other errors the old tokens remain valid.
 pub async fn refresh(http: &HttpClient, tokens: &Tokens) -> Result<Tokens, OAuthError> {
     let (Some(client), Some(refresh_token)) = (&tokens.oauth, &tokens.refresh_token) else {
         return Err(OAuthError::NoRefreshToken);
@@ -125,7 +103,7 @@ pub async fn refresh(http: &HttpClient, tokens: &Tokens) -> Result<Tokens, OAuth
     Ok(Tokens { refresh_token: renewed.refresh_token.or_else(|| Some(refresh_token.clone())), ..renewed })
 }
 
-/// Ends the session: its access token and its refresh token are no good any more. A session that is over is no error.
+/// Ends the session by revoking its tokens. Succeeds if it has already ended.
 ///
 /// # Errors
 /// When the session may not have ended.
@@ -137,26 +115,19 @@ pub async fn revoke(http: &HttpClient, tokens: &Tokens) -> Result<(), OAuthError
         None => (tokens.access_token.as_str(), "access_token"),
     };
     let fields = [("token", token), ("token_type_hint", hint)];
-    post_form(http, endpoint, with_client_id(client, &fields)).await.map(drop)
+    post_form(http, endpoint, client, &fields).await.map(drop)
 }
 
-/// Asks the token endpoint for tokens.
+/// Requests tokens from the token endpoint.
 pub(super) async fn request(
     http: &HttpClient,
     client: &OAuthClient,
     grant: &[(&str, &str)],
 ) -> Result<Tokens, OAuthError> {
     let endpoint = &client.token_endpoint;
-    let answer: TokenAnswer = post_form(http, endpoint, with_client_id(client, grant)).await?.json();
+    let answer: TokenAnswer = post_form(http, endpoint, client, grant).await?.json();
     let tokens = answer.tokens(client, Timestamp::now());
     tokens.map_err(|missing| OAuthError::Unexpected { endpoint: endpoint.clone(), missing })
-}
-
-fn with_client_id<'f>(
-    client: &'f OAuthClient,
-    fields: &'f [(&'f str, &'f str)],
-) -> impl Iterator<Item = (&'f str, &'f str)> {
-    fields.iter().copied().chain([("client_id", client.client_id.as_str())])
 }
 
 #[derive(Default, Deserialize)]
@@ -195,7 +166,8 @@ pub(super) fn scope(device_id: &str) -> String {
     format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}")
 }
 
-/// Asks whose tokens they are, and names the device. A session that the homeserver does not know is ended again.
+/// Begins the session of these tokens: gets the user from the homeserver, and names the device. If the homeserver does not
+/// accept the tokens, they are revoked.
 pub(super) async fn begin_session(
     client: &HomeserverClient,
     tokens: Tokens,
@@ -218,7 +190,7 @@ pub(super) async fn begin_session(
     }
 }
 
-/// The grants have no place for a device's name. A server that takes none has named it after us.
+/// Names the device, which the grant cannot do. If the server refuses, the device has the client's name.
 async fn name_device(client: &HomeserverClient, device_id: &str, device_name: &str) {
     let path = format!("/_matrix/client/v3/devices/{}", encode(device_id));
     if let Err(error) = client.put(&path, &json!({"display_name": device_name})).await {
@@ -228,10 +200,12 @@ async fn name_device(client: &HomeserverClient, device_id: &str, device_name: &s
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
-    fn tokens_are_read_and_know_when_they_expire() {
+    fn tokens_are_parsed_with_their_expiry() {
         let client = OAuthClient {
             client_id: "c".to_owned(),
             token_endpoint: "https://a.org/token".to_owned(),

@@ -1,4 +1,4 @@
-//! `GET /_matrix/client/v1/auth_metadata`: what the authorization server has and where (RFC 8414).
+//! `GET /_matrix/client/v1/auth_metadata`: the metadata of the authorization server (RFC 8414).
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -6,33 +6,29 @@ use url::Url;
 
 use crate::homeserver::{HomeserverClient, HomeserverError, client::Lenient};
 
-/// The path, and that of servers from before it was in the specification (MSC2965).
+/// The path, and its unstable predecessor (MSC2965).
 const PATHS: [&str; 2] =
     ["/_matrix/client/v1/auth_metadata", "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata"];
 
-pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
-/// A homeserver's authorization server, as far as signing in needs it. Each endpoint is an address that can be used.
+/// A homeserver's authorization server. Its endpoints are checked URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// What it calls itself: an address.
+    /// Its identifier, a URL.
     pub issuer: String,
-    /// Where the browser is sent.
+    /// Where the browser is sent to.
     pub authorization_endpoint: String,
-    /// Where codes and refresh tokens become tokens.
+    /// Where codes and refresh tokens are exchanged for tokens.
     pub token_endpoint: String,
-    /// Where clients are registered, if they can be.
+    /// Where clients are registered, if that is possible.
     pub registration_endpoint: Option<String>,
-    /// Where tokens are revoked.
+    /// Where tokens are revoked, if that is possible.
     pub revocation_endpoint: Option<String>,
-    /// Where the device grant begins, if there is one.
-    pub device_authorization_endpoint: Option<String>,
 }
 
-/// Asks for the homeserver's authorization server. `None`: it has no OAuth 2.0 API.
+/// Requests the metadata of the homeserver's authorization server; `None` if it has no OAuth 2.0 API.
 ///
 /// # Errors
-/// When there is no answer, or one that cannot be used.
+/// When the request fails, or the metadata are unusable.
 pub async fn metadata(client: &HomeserverClient) -> Result<Option<Metadata>, HomeserverError> {
     for path in PATHS {
         match client.get::<MetadataAnswer>(path).await {
@@ -58,7 +54,6 @@ struct MetadataAnswer {
     token_endpoint: Lenient<String>,
     registration_endpoint: Lenient<String>,
     revocation_endpoint: Lenient<String>,
-    device_authorization_endpoint: Lenient<String>,
     response_types_supported: Lenient<Vec<String>>,
     response_modes_supported: Lenient<Vec<String>>,
     grant_types_supported: Lenient<Vec<String>>,
@@ -66,10 +61,10 @@ struct MetadataAnswer {
 }
 
 impl MetadataAnswer {
-    /// Plain http is for homeservers that are reached by it themselves.
+    /// Checks that Pushbell can use the server. `allow_http`: the homeserver itself is reached by plain http.
     fn check(self, allow_http: bool) -> Result<Metadata, &'static str> {
         let address = |text: &String| is_address(text, allow_http);
-        // What is not said is as RFC 8414 says.
+        // The defaults are those of RFC 8414.
         let lists = |list: &Lenient<Vec<String>>, word: &str, unsaid: bool| {
             list.0.as_ref().map_or(unsaid, |list| list.iter().any(|value| value == word))
         };
@@ -89,8 +84,6 @@ impl MetadataAnswer {
                 return Err(missing);
             }
         }
-        let has_device_grant = lists(&self.grant_types_supported, DEVICE_CODE, true);
-        let device_endpoint = self.device_authorization_endpoint.0.filter(|_| has_device_grant);
         Ok(Metadata {
             issuer: self.issuer.0.filter(address).ok_or("issuer with an https address")?,
             authorization_endpoint: self
@@ -101,15 +94,14 @@ impl MetadataAnswer {
             token_endpoint: self.token_endpoint.0.filter(address).ok_or("token_endpoint with an https address")?,
             registration_endpoint: self.registration_endpoint.0.filter(address),
             revocation_endpoint: self.revocation_endpoint.0.filter(address),
-            device_authorization_endpoint: device_endpoint.filter(address),
         })
     }
 }
 
-/// Whether that is an address that may be asked, or opened in a browser.
-pub(super) fn is_address(text: &str, allow_http: bool) -> bool {
+/// Whether the URL may be requested, or opened in a browser.
+fn is_address(text: &str, allow_http: bool) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    // The parser drops what is not printable.
+    // The parser drops unprintable characters.
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && url.fragment().is_none();
     let scheme = url.scheme() == "https" || url.scheme() == "http" && allow_http;
     scheme && plain && url.has_host() && url.username().is_empty() && url.password().is_none()
@@ -125,7 +117,7 @@ mod tests {
         serde_json::from_value::<MetadataAnswer>(answer.clone()).unwrap_or_default().check(allow_http)
     }
 
-    /// As the specification shows it, with the device grant.
+    /// As the specification shows it.
     fn example() -> Value {
         json!({
             "issuer": "https://account.example.com/",
@@ -133,16 +125,15 @@ mod tests {
             "token_endpoint": "https://account.example.com/oauth2/token",
             "registration_endpoint": "https://account.example.com/oauth2/clients/register",
             "revocation_endpoint": "https://account.example.com/oauth2/revoke",
-            "device_authorization_endpoint": "https://account.example.com/oauth2/device",
             "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_CODE],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "response_modes_supported": ["query", "fragment"],
             "code_challenge_methods_supported": ["S256"],
         })
     }
 
     #[test]
-    fn what_can_be_used_is_told_from_what_cannot() {
+    fn unusable_metadata_are_rejected() {
         let check_with = |key: &str, value: Value, expected: Result<(), &str>| {
             let mut answer = example();
             answer[key] = value.clone();
@@ -167,15 +158,6 @@ mod tests {
         check_with("code_challenge_methods_supported", json!(["plain"]), Err(no_pkce));
         check_with("code_challenge_methods_supported", Value::Null, Err(no_pkce));
         assert!(check(&Value::Null, false).is_err());
-    }
-
-    #[test]
-    fn a_device_grant_has_an_endpoint_and_is_listed() {
-        let mut answer = example();
-        let endpoint = |answer: &Value| check(answer, false).unwrap().device_authorization_endpoint;
-        assert_eq!(endpoint(&answer).as_deref(), Some("https://account.example.com/oauth2/device"));
-        answer["grant_types_supported"] = json!(["authorization_code", "refresh_token"]);
-        assert_eq!(endpoint(&answer), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The redirect target of a browser sign-in: a server on the loopback interface that takes one redirect and ends (RFC
 //! 8252, section 7.3).
 //!
-//! Any program on this computer and any web page in the browser can send requests to it. The right one is told from
-//! those by `state`, which only the address in the browser has.
+//! Any program on this computer and any web page in the browser can send requests to it. The right one is recognised by
+//! `state`, which only the URL in the browser has.
 
 mod page;
 
@@ -34,29 +34,29 @@ pub use self::page::Page;
 pub const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 const PATH: &str = "/callback";
-/// Connections at a time. Browsers open a few that they may never use.
+/// Maximum number of connections. Browsers open a few that they may never use.
 const MAX_CONNECTIONS: usize = 16;
-/// Bytes of a request's head, in which the whole address is.
+/// Maximum bytes of a request's head, which contains the whole URL.
 const MAX_HEAD: usize = 16 * 1024;
-/// How long a request's head may take.
+/// Time limit of a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// How long a connection may take: on the right one the answer waits until signing in is over.
+/// Time limit of a connection. The answer to the redirect waits until signing in has ended.
 const CONNECTION_TIME: Duration = Duration::from_secs(3 * 60);
-/// How long the browser may take to read the last answer.
+/// Time limit for sending the last answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// Before the next try when a connection could not be taken.
+/// Delay after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why no redirect came.
+/// Why there was no redirect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectError {
     /// No port could be opened.
     #[error("no port of this computer's loopback interface can be opened for the browser to come back to: {0}")]
     NoPort(String),
-    /// The operating system gives no random bits.
+    /// The operating system has no random numbers.
     #[error("the operating system gives no random bits: {0}")]
     NoRandomness(String),
-    /// The person took too long.
+    /// There was none in time.
     #[error("nobody signed in within {} minutes: try again", .0.as_secs() / 60)]
     TimedOut(Duration),
 }
@@ -66,21 +66,21 @@ pub enum RedirectError {
 pub struct RedirectListener {
     tcp: TcpListener,
     address: SocketAddr,
-    state: Unguessable,
+    state: RandomToken,
 }
 
-/// What the browser came back with. It waits for its answer.
+/// The redirect, which waits for its answer.
 #[derive(Debug)]
 pub struct Callback {
     arrived: Arrived,
-    /// What else the browser has opened. It ends with this.
+    /// Other connections of the browser, closed with this.
     _connections: JoinSet<()>,
 }
 
-/// 256 random bits, in 43 characters that need no encoding in an address.
-pub(super) struct Unguessable(String);
+/// 256 random bits, as 43 characters that need no encoding in a URL.
+pub(super) struct RandomToken(String);
 
-impl Unguessable {
+impl RandomToken {
     pub(super) fn new() -> Result<Self, RedirectError> {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(|error| RedirectError::NoRandomness(error.to_string()))?;
@@ -92,19 +92,19 @@ impl Unguessable {
     }
 }
 
-impl fmt::Debug for Unguessable {
+impl fmt::Debug for RandomToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unguessable(hidden)")
+        f.write_str("RandomToken(hidden)")
     }
 }
 
 impl RedirectListener {
-    /// Opens a port that is free.
+    /// Listens on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When there is none, or no randomness.
+    /// When there is none, or no random numbers.
     pub async fn bind() -> Result<Self, RedirectError> {
-        let state = Unguessable::new()?;
+        let state = RandomToken::new()?;
         let tcp = match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
             Ok(tcp) => Ok(tcp),
             Err(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await,
@@ -114,13 +114,13 @@ impl RedirectListener {
         Ok(Self { tcp, address, state })
     }
 
-    /// Where the browser is to be sent: `http://127.0.0.1:41234/callback`.
+    /// The redirect URI: `http://127.0.0.1:41234/callback`.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// The same for any port, as clients are registered: `http://127.0.0.1/callback`.
+    /// The redirect URI without the port, for registering a client: `http://127.0.0.1/callback`.
     #[must_use]
     pub fn uri_without_port(&self) -> String {
         match self.address {
@@ -135,16 +135,16 @@ impl RedirectListener {
         self.address.port()
     }
 
-    /// What the parameter `state` of the redirect has to be.
+    /// The required value of the parameter `state`.
     #[must_use]
     pub fn state(&self) -> &str {
         self.state.as_str()
     }
 
-    /// Waits for the one redirect that has the right path and the right state.
+    /// Waits for the redirect with the right path and state.
     ///
     /// # Errors
-    /// When it has not come after `patience`.
+    /// When there is none within `patience`.
     pub async fn callback(self, patience: Duration) -> Result<Callback, RedirectError> {
         let (sender, mut receiver) = mpsc::channel(1);
         let expected = Arc::new(self.state);
@@ -174,15 +174,15 @@ impl Callback {
         value(&self.arrived.parameters, name)
     }
 
-    /// Answers the browser with the result, and closes the server.
+    /// Answers with the result, and closes the server.
     pub async fn answer(self, page: Page) {
-        // A browser that is gone needs no answer.
+        // The browser may have disconnected.
         let _ = self.arrived.reply.send(page);
         let _ = time::timeout(ANSWER_TIME, self.arrived.connection).await;
     }
 }
 
-/// The right redirect, and where its answer goes.
+/// The redirect, with the channel for its answer.
 struct Arrived {
     parameters: Vec<(String, String)>,
     reply: oneshot::Sender<Page>,
@@ -196,7 +196,7 @@ impl fmt::Debug for Arrived {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sender<Arrived>) {
+async fn serve(stream: TcpStream, state: Arc<RandomToken>, arrivals: mpsc::Sender<Arrived>) {
     let (_open, closed) = oneshot::channel();
     let closed = Mutex::new(Some(closed));
     let service = service_fn(async |request: Request<_>| {
@@ -217,10 +217,10 @@ async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sende
     }
 }
 
-/// The page that a request gets. The right one's comes when it is known how signing in ended.
+/// The page for a request. For the redirect it is known when signing in has ended.
 async fn answer_to<B>(
     request: &Request<B>,
-    state: &Unguessable,
+    state: &RandomToken,
     arrivals: &mpsc::Sender<Arrived>,
     connection: Option<oneshot::Receiver<Infallible>>,
 ) -> Page {
@@ -236,7 +236,7 @@ async fn answer_to<B>(
     if !bool::from(given.as_bytes().ct_eq(state.as_str().as_bytes())) {
         return Page::Stranger;
     }
-    // There is one request to a connection.
+    // A connection has one request only.
     let Some(connection) = connection else { return Page::Used };
     let (reply, page) = oneshot::channel();
     match arrivals.try_send(Arrived { parameters, reply, connection }) {
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn debug_output_hides_what_is_secret() {
-        let state = Unguessable::new().unwrap();
+        let state = RandomToken::new().unwrap();
         assert_eq!(state.as_str().len(), 43);
         assert!(!format!("{state:?}").contains(state.as_str()));
         let ((reply, _page), (_open, connection)) = (oneshot::channel(), oneshot::channel());

@@ -1,4 +1,4 @@
-//! What the browser shows at the end. Each page is whole in itself: it loads nothing and runs nothing.
+//! The pages that the browser shows. They load nothing and have no scripts.
 
 use http_body_util::Full;
 use hyper::{
@@ -12,22 +12,22 @@ use hyper::{
 const TEMPLATE: &str = include_str!("page.html");
 const BELL: &str = include_str!("../../../assets/icons/pushbell.svg");
 
-/// A page for the person in front of the browser.
+/// A page for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// It worked.
+    /// Signing in has succeeded.
     SignedIn,
-    /// The person, or the server, said no.
+    /// Access was denied.
     Denied,
-    /// It did not work; the terminal says why.
+    /// Signing in has failed; the terminal or the page says why.
     Failed,
-    /// The redirect came before: nothing comes of it twice.
+    /// The redirect was used before.
     Used,
-    /// The request is not from the sign-in that is waited for.
+    /// The request does not belong to this sign-in.
     Stranger,
-    /// There is nothing else here.
+    /// Any other path.
     Nothing,
-    /// Redirects are GETs.
+    /// Not a GET.
     WrongMethod,
 }
 
@@ -67,7 +67,7 @@ impl Page {
         *response.status_mut() = self.words().0;
         let headers = [
             (CONTENT_TYPE, "text/html; charset=utf-8"),
-            // The address has secrets in it.
+            // The URL contains secrets.
             (CACHE_CONTROL, "no-store"),
             (REFERRER_POLICY, "no-referrer"),
             (

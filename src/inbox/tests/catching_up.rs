@@ -1,6 +1,7 @@
 //! Taking over what a homeserver lists, and details that come later.
 
 use super::*;
+use crate::push::listed::EventRef;
 
 fn signed_in() -> Recipient {
     Recipient { user_id: Some("@me:hs".to_owned()), ..recipient("a") }
@@ -25,8 +26,8 @@ fn missed(push: Push) -> MissedEvent {
     MissedEvent { notification: push.notification, tweaks: push.recipients[0].tweaks.clone(), read: false }
 }
 
-fn listed(event_id: &str, room_id: &str) -> ListedUnread {
-    ListedUnread { room_id: room_id.to_owned(), event_id: event_id.to_owned() }
+fn listed(event_id: &str, room_id: &str) -> EventRef {
+    EventRef { room_id: room_id.to_owned(), event_id: event_id.to_owned() }
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn a_receipt_reads_older_messages_of_its_thread() {
 
 #[tokio::test]
 async fn the_number_is_what_is_unread_here_or_listed_as_unread() {
-    async fn check(counts_rooms: bool, is_all: bool, listed_unread: &[ListedUnread], expected: u64) {
+    async fn check(counts_rooms: bool, is_all: bool, listed_unread: &[EventRef], expected: u64) {
         let desk = Desk::new();
         for (event, room) in [("$1", "!a"), ("$2", "!a"), ("$3", "!b")] {
             desk.record(message(event, room).counting(unread_of(9))).await;

@@ -7,7 +7,6 @@ use super::{Answer, ParsedRequest, USER, World};
 
 /// Authorization server metadata (RFC 8414), as profiled by the Matrix specification.
 pub(super) fn metadata(world: &World) -> Value {
-    let mut grants = vec!["authorization_code", "refresh_token"];
     let mut metadata = json!({
         "issuer": world.address("/"),
         "authorization_endpoint": world.address("/authorize"),
@@ -16,16 +15,12 @@ pub(super) fn metadata(world: &World) -> Value {
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment"],
         "code_challenge_methods_supported": ["S256"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
         "account_management_uri": world.address("/account"),
     });
     if world.plan.registers {
         metadata["registration_endpoint"] = json!(world.address("/register"));
     }
-    if world.plan.device_grant {
-        grants.push("urn:ietf:params:oauth:grant-type:device_code");
-        metadata["device_authorization_endpoint"] = json!(world.address("/device"));
-    }
-    metadata["grant_types_supported"] = json!(grants);
     metadata
 }
 

@@ -4,7 +4,6 @@
 mod authorize;
 mod cas;
 mod clients;
-mod device;
 mod matrix;
 mod token;
 
@@ -44,8 +43,6 @@ pub(crate) struct Plan {
     pub(crate) registers: bool,
     /// Also compares the redirect URI's port, in violation of RFC 8252.
     pub(crate) compares_ports: bool,
-    /// Supports the device authorization grant.
-    pub(crate) device_grant: bool,
     pub(crate) consents: bool,
     /// Authorization codes expire immediately.
     pub(crate) codes_expire: bool,
@@ -57,10 +54,6 @@ pub(crate) struct Plan {
     pub(crate) access_life: u64,
     /// The token endpoint is unreachable behind a proxy.
     pub(crate) away: bool,
-    /// The errors returned to a polling device before it gets tokens.
-    pub(crate) device_answers: Vec<&'static str>,
-    /// Lifetime of device codes, in seconds.
-    pub(crate) device_life: u64,
     /// The homeserver accepts no token.
     pub(crate) nobody: bool,
     /// The port of the Synapse that delegates authentication to this server.
@@ -74,15 +67,12 @@ impl Default for Plan {
             old_path: false,
             registers: true,
             compares_ports: false,
-            device_grant: true,
             consents: true,
             codes_expire: false,
             rotates: true,
             holds_refreshes: false,
             access_life: 300,
             away: false,
-            device_answers: Vec::new(),
-            device_life: 600,
             nobody: false,
             synapse: None,
         }
@@ -97,12 +87,9 @@ pub(crate) struct World {
     /// The metadata of each registered client.
     pub(crate) clients: HashMap<String, Value>,
     codes: HashMap<String, authorize::Code>,
-    devices: HashMap<String, device::Waiting>,
     pub(crate) sessions: Vec<Granted>,
     /// The number of refresh requests.
     pub(crate) refreshes: usize,
-    /// When a device polled for tokens.
-    pub(crate) polls: Vec<std::time::Instant>,
 }
 
 /// A session that the user approved.
@@ -261,7 +248,6 @@ fn route(asked: &ParsedRequest, world: &Mutex<World>) -> Answer {
         ("POST", "/token") => token::token(asked, world),
         ("POST", "/revoke") => token::revoke(asked, world),
         ("POST", "/oauth2/introspect") => token::introspect(asked, world),
-        ("POST", "/device") => device::begin(asked, world),
         ("GET", "/cas/login") => cas::login(asked, world),
         ("GET", "/cas/proxyValidate") => cas::validate(asked),
         _ => matrix::answer(asked, world),

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::{Answer, Granted, ParsedRequest, SECRET, USER, World, device};
+use super::{Answer, Granted, ParsedRequest, SECRET, USER, World};
 use crate::rig::http;
 
 pub(super) fn token(asked: &ParsedRequest, world: &mut World) -> Answer {
@@ -19,7 +19,6 @@ pub(super) fn token(asked: &ParsedRequest, world: &mut World) -> Answer {
     match given("grant_type").as_str() {
         "authorization_code" => exchange(&given, world),
         "refresh_token" => refresh(&given, world),
-        "urn:ietf:params:oauth:grant-type:device_code" => device::poll(asked, world),
         _ => Answer::error("unsupported_grant_type"),
     }
 }
@@ -75,7 +74,7 @@ fn refresh(given: &dyn Fn(&str) -> String, world: &mut World) -> Answer {
 }
 
 /// Creates a session; registers its user and device with Synapse.
-pub(super) fn grant(world: &mut World, client_id: &str, scope: &str) -> usize {
+fn grant(world: &mut World, client_id: &str, scope: &str) -> usize {
     let (access_token, refresh_token) = (world.word("access"), world.word("refresh"));
     let granted = Granted {
         client_id: client_id.to_owned(),
@@ -90,7 +89,7 @@ pub(super) fn grant(world: &mut World, client_id: &str, scope: &str) -> usize {
     world.sessions.len() - 1
 }
 
-pub(super) fn tokens(world: &World, session: usize) -> Answer {
+fn tokens(world: &World, session: usize) -> Answer {
     let session = &world.sessions[session];
     Answer::ok(&json!({
         "access_token": session.access_token, "refresh_token": session.refresh_token, "token_type": "Bearer",

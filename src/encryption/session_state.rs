@@ -1,4 +1,4 @@
-//! How an account's session and backup stand, and what of it the user has not been told yet.
+//! The state of an account's session and backup, and the news of it that the user has not been told yet.
 
 use std::collections::BTreeSet;
 
@@ -18,55 +18,55 @@ use crate::{
     push::text,
 };
 
-/// What was told, in the store.
+/// Key in the store: what was told.
 const TOLD: &str = "pushbell.told";
-/// The last request to verify this session, in the store.
+/// Key in the store: the last request to verify this session.
 const REQUEST: &str = "pushbell.verification_request";
 
-/// How long a request can be answered, in milliseconds, as the specification says.
+/// Lifetime of a verification request in milliseconds, as specified.
 const REQUEST_LIFE: i64 = 10 * 60 * 1000;
 
-/// Longest name of a session that is shown whole.
+/// Maximum length of a session's name, in characters.
 const LONGEST_NAME: usize = 60;
 
-/// How session and backup stand.
+/// The state of session and backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct SessionState {
     trust: Trust,
-    /// It was verified once.
+    /// It is or was verified.
     was_verified: bool,
     backup: BackupState,
-    /// The store's key lies in a file.
+    /// The store's key is in a file.
     has_key_file: bool,
 }
 
-/// Something that the user is told once.
+/// News that the user is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct News {
     pub(super) popup: OwnPopup,
     pub(super) text: String,
 }
 
-/// What was told before.
+/// What the user was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Told {
     was_verified: bool,
     is_unverified: bool,
-    /// The version of the backup whose key is here, and which is no longer the account's.
+    /// The version of the stored backup key, if that backup is no longer the account's.
     reset_backup: Option<String>,
-    /// The account's sessions; `None` before they are known.
+    /// The account's other sessions; `None` before they are known.
     sessions: Option<BTreeSet<String>>,
 }
 
-/// Looks how they stand, after the homeserver was asked for the account's devices. What is new is told once: it counts as
-/// told when this returns. `backup` is how the homeserver says that the backup stands, if it was asked: else it stands as before.
+/// Returns the state, and the news, which count as told from then on. The account's devices have to be queried before.
+/// `backup` is the state of the backup, if the homeserver was asked.
 pub(super) async fn look(
     machine: &Machine,
     request: Option<&VerificationAsk>,
     backup: Option<BackupState>,
     account: &str,
-) -> Result<(Standing, Vec<News>), EncryptionError> {
+) -> Result<(SessionState, Vec<News>), EncryptionError> {
     let store = machine.olm.store();
     let before: Told = store.get_value(TOLD).await?.unwrap_or_default();
     let trust = machine.trust().await?;
@@ -79,7 +79,7 @@ pub(super) async fn look(
         _ => BackupState::Current,
     };
     let is_verified = trust == Trust::Verified;
-    let standing = Standing {
+    let state = SessionState {
         trust,
         was_verified: before.was_verified || is_verified,
         backup,
@@ -109,7 +109,7 @@ pub(super) async fn look(
         news.push(News { popup: OwnPopup::VerificationAsked, text });
     }
     let told = Told {
-        was_verified: standing.was_verified,
+        was_verified: state.was_verified,
         is_unverified: trust == Trust::Unverified,
         reset_backup: version.filter(|_| backup == BackupState::Reset),
         sessions: Some(sessions.into_iter().map(|(id, _)| id).collect()),
@@ -117,23 +117,23 @@ pub(super) async fn look(
     if told != before {
         store.set_value(TOLD, &told).await?;
     }
-    Ok((standing, news))
+    Ok((state, news))
 }
 
-/// The account's other sessions that have keys: their ids, and the names that they go by.
+/// Ids and names of the account's other sessions with keys.
 async fn sessions(machine: &Machine) -> Result<Vec<(String, Option<String>)>, EncryptionError> {
     let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
     let others = devices.devices().filter(|device| !device.is_our_own_device() && !device.is_dehydrated());
     Ok(others.map(|device| (device.device_id().to_string(), device.display_name().map(str::to_owned))).collect())
 }
 
-/// What a session is called, in which whoever has signed in may have written anything.
+/// The printable name of a session: its names may contain anything.
 fn name_of(id: &str, name: Option<&str>) -> String {
     let id = text::line(id, LONGEST_NAME);
     name.map_or_else(|| id.clone(), |name| format!("\"{}\" ({id})", text::line(name, LONGEST_NAME)))
 }
 
-/// The name of the session that has asked, if it is known.
+/// The name of the session that sent the request, if it is known.
 fn asked_by(request: &VerificationAsk, sessions: &[(String, Option<String>)]) -> Option<String> {
     #[derive(Deserialize)]
     struct Content {
@@ -143,12 +143,12 @@ fn asked_by(request: &VerificationAsk, sessions: &[(String, Option<String>)]) ->
     sessions.iter().find(|(id, _)| *id == from_device).map(|(id, name)| name_of(id, name.as_deref()))
 }
 
-/// Keeps a request to verify this session, so that a command can answer it.
+/// Stores a request to verify this session, so that a command can answer it.
 pub(super) async fn keep_request(machine: &Machine, request: &VerificationAsk) -> Result<(), EncryptionError> {
     Ok(machine.olm.store().set_value(REQUEST, &request.json().get()).await?)
 }
 
-/// The last request to verify this session, which is no longer kept then.
+/// Removes and returns the last request to verify this session.
 pub(super) async fn take_request(machine: &Machine) -> Result<Option<VerificationAsk>, EncryptionError> {
     let request = last_request(machine).await?;
     if request.is_some() {
@@ -164,7 +164,7 @@ pub(super) async fn last_request(machine: &Machine) -> Result<Option<Verificatio
     Ok(request.and_then(|request| RawValue::from_string(request).ok()).map(VerificationAsk::from_json))
 }
 
-/// Whether another session has asked lately to verify this one.
+/// Whether there is a request that can still be answered.
 pub(super) async fn is_asked(machine: &Machine) -> Result<bool, EncryptionError> {
     #[derive(Deserialize)]
     struct Content {
@@ -176,8 +176,8 @@ pub(super) async fn is_asked(machine: &Machine) -> Result<bool, EncryptionError>
     Ok(age.is_some_and(|age| age < REQUEST_LIFE))
 }
 
-impl Standing {
-    /// It, as `status` says it.
+impl SessionState {
+    /// Its description for `status`.
     pub(super) fn describe(self, account: &str) -> EncryptionStatus {
         let says = match self.trust {
             Trust::Verified => "encrypted messages are read".to_owned(),

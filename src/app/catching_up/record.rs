@@ -1,7 +1,7 @@
-//! Taking over what a held sync or a relay has brought: what the homeserver lists since then, and what it does not list.
+//! Records what a held sync or a relay has brought: what the homeserver lists as new, and what it does not list.
 //!
-//! Where it lists nothing, the newest events of each room are asked for, one by one, and judged by the account's push
-//! rules. What there is beyond these is told by its number alone.
+//! If it has no list, the newest events of each room are fetched one by one and evaluated by the account's push rules.
+//! Of further events only the number is shown.
 
 use std::sync::Arc;
 
@@ -14,89 +14,62 @@ use super::{
 };
 use crate::{
     controller::Event,
-    encryption::{Brought, Gap, Judge, NewEvent, RoomNews},
+    encryption::{Gap, Incoming, Judge, RoomNews},
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
     inbox::{MissedEvent, Verdict},
     present::{self, popup::OwnPopup},
     push::{
-        listed::RoomEvent,
+        listed::{EventRef, RoomEvent},
         notify::{Notification, SoundTweak, Tweaks},
     },
 };
 
-/// Entries that are asked for at a time.
-const HEARD_PAGE: usize = 20;
-/// Events that are fetched one by one at most.
+/// Entries requested at a time.
+const SMALL_PAGE: usize = 20;
+/// Maximum number of events fetched one by one.
 const MAX_FETCHED: usize = 60;
-/// Events of a room that a sync has left out are asked for up to this number.
+/// Maximum number of events fetched for a gap in a room's timeline.
 const MAX_LEFT_OUT: usize = 100;
 
-/// What held syncs or a relay have brought.
-pub(super) struct Heard {
-    pub(super) brought: Brought,
+/// What a held sync or a relay has brought.
+pub(super) struct Recording {
+    pub(super) incoming: Incoming,
     pub(super) judge: Arc<Mutex<Judge>>,
-    /// An event that the homeserver fails to give is kept with its ids alone: else nothing after it would ever come.
+    /// An event that the homeserver fails to return is recorded with its ids alone; else it would block all later ones.
     pub(super) is_last_try: bool,
 }
 
-/// What held syncs have brought, as one.
-pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
-    let all = all.into_iter().reduce(|mut all, more| {
-        all.lists_new |= more.lists_new;
-        all.may_be_read |= more.may_be_read;
-        all.is_live &= more.is_live;
-        all.unjudged.extend(more.unjudged);
-        all.pushed.extend(more.pushed);
-        all.gaps.extend(more.gaps);
-        all.read.extend(more.read);
-        for news in more.rooms {
-            match all.rooms.iter_mut().find(|room| room.room_id == news.room_id) {
-                Some(room) => {
-                    room.event_ids.extend(news.event_ids);
-                    room.is_limited |= news.is_limited;
-                    (room.unread, room.highlights) = (news.unread, news.highlights);
-                }
-                None => all.rooms.push(news),
-            }
-        }
-        all
-    });
-    all.unwrap_or_default()
-}
-
-/// What was fetched.
+/// Events fetched so far.
 struct Fetched {
     missed: Vec<MissedEvent>,
-    /// So many events may still be asked for.
+    /// How many more may be fetched.
     left: usize,
     is_last_try: bool,
 }
 
-impl Check<'_> {
-    pub(super) async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
-        let Some(Heard { brought: heard, judge, is_last_try }) = &self.heard else { return Ok(()) };
+impl Check {
+    pub(super) async fn record_incoming(&self, client: &HomeserverClient) -> Result<(), CheckError> {
+        let Some(Recording { incoming, judge, is_last_try }) = &self.recording else { return Ok(()) };
         let kind = HomeserverKind::named(&self.sign_in.server);
-        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        if heard.may_be_read {
-            self.leave_out_unlisted(client, &mut standing).await?;
+        let mut state = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        if incoming.may_be_read {
+            self.leave_out_unlisted(client, &mut state).await?;
+        } else {
+            state.unread.clear();
         }
         let at = Timestamp::now();
-        let mut reading = if heard.may_be_read {
-            Reading::new(standing, self.account.created_at, at)
-        } else {
-            Reading::of_new(&standing, self.account.created_at, at)
-        };
+        let mut reading = Reading::new(state, self.account.created_at, at);
         let mut is_listed = false;
-        if heard.lists_new {
-            (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
+        if incoming.lists_new {
+            (reading, is_listed) = self.read_back(client, reading, SMALL_PAGE).await?;
             is_listed &= !reading.is_empty();
         }
-        let mut found = reading.finish(heard.may_be_read && kind.unlists_read(), at);
+        let mut found = reading.finish(kind.unlists_read(), at);
         let mut fetched =
             Fetched { missed: std::mem::take(&mut found.missed), left: MAX_FETCHED, is_last_try: *is_last_try };
         let mut is_all_told = true;
         let mut counted = Vec::new();
-        for room in &heard.rooms {
+        for room in &incoming.rooms {
             let is_whole = is_listed || self.fetch_room(client, room, judge, &mut fetched).await?;
             match room.unread {
                 _ if is_whole && !room.is_limited => {}
@@ -104,13 +77,13 @@ impl Check<'_> {
                 None => is_all_told = false,
             }
         }
-        for gap in &heard.gaps {
+        for gap in &incoming.gaps {
             is_all_told &= self.fetch_left_out(client, gap, &mut fetched.missed).await?;
         }
-        let pushed = heard.pushed.iter().filter(|_| !is_listed);
-        let named: Vec<_> = pushed.chain(&heard.unjudged).collect();
+        let pushed = incoming.pushed.iter().filter(|_| !is_listed);
+        let named: Vec<_> = pushed.chain(&incoming.unjudged).collect();
         is_all_told &= named.len() <= fetched.left;
-        // The newest are the last of each room.
+        // The newest of each room are last.
         for event in &named[named.len().saturating_sub(fetched.left)..] {
             let is_known = |missed: &MissedEvent| missed.notification.event_id.as_ref() == Some(&event.event_id);
             if !fetched.missed.iter().any(is_known)
@@ -121,11 +94,12 @@ impl Check<'_> {
         }
         found.missed = fetched.missed;
         found.is_whole = (found.is_whole || !is_listed) && is_all_told;
-        self.take_over(client, &kind, found, at, Some(heard)).await?;
+        self.take_over(client, &kind, found, at, Some(incoming)).await?;
         self.tell_of_counts(counted).await
     }
 
-    /// The events of a room that the homeserver counts, as the push rules have it; whether all of them.
+    /// Fetches the events of a room that the homeserver counts as unread, with the tweaks of the push rules. Returns whether
+    /// all of them were fetched.
     async fn fetch_room(
         &self,
         client: &HomeserverClient,
@@ -143,12 +117,12 @@ impl Check<'_> {
                 return Ok(false);
             };
             fetched.left = left;
-            let event = NewEvent { room_id: room_id.clone(), event_id: event_id.clone() };
+            let event = EventRef { room_id: room_id.clone(), event_id: event_id.clone() };
             let Some(notification) = self.fetch_new(client, &event, fetched.is_last_try).await? else { continue };
             let tweaks = match judge.lock().await.verdict(room_id, &notification).await {
                 Verdict::Notify(tweaks) => tweaks,
                 Verdict::Silent => continue,
-                // Nobody can say which are counted: the newest, then.
+                // Which events are counted is unknown; the newest are assumed.
                 Verdict::AsPushed if (told.len() as u64) < *highlights => {
                     Tweaks { sound: SoundTweak::Named("default".into()), highlight: true }
                 }
@@ -161,7 +135,8 @@ impl Check<'_> {
         Ok(true)
     }
 
-    /// What a sync has left out of a room where we judge; whether all of it.
+    /// Fetches the events that a sync has left out, in a room where only we evaluate push rules. Returns whether all of
+    /// them were fetched.
     async fn fetch_left_out(
         &self,
         client: &HomeserverClient,
@@ -170,7 +145,7 @@ impl Check<'_> {
     ) -> Result<bool, CheckError> {
         let events = match client.events_between(room_id, (after, before), MAX_LEFT_OUT).await {
             Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
-            // It gives no more than it has given.
+            // A retry would not return more.
             events => events.unwrap_or_default(),
         };
         let is_all = events.len() < MAX_LEFT_OUT;
@@ -189,11 +164,11 @@ impl Check<'_> {
         Ok(is_all)
     }
 
-    /// An event that a held sync or a relay has named; `None` if the homeserver does not tell.
+    /// Fetches an event that a held sync or a relay has named; `None` if the homeserver does not return it.
     async fn fetch_new(
         &self,
         client: &HomeserverClient,
-        NewEvent { room_id, event_id }: &NewEvent,
+        EventRef { room_id, event_id }: &EventRef,
         is_last_try: bool,
     ) -> Result<Option<Notification>, CheckError> {
         let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {
@@ -203,14 +178,14 @@ impl Check<'_> {
                 Some(Notification::default())
             }
             Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
-            // Who has named it may have made it up.
+            // A relay may name events that do not exist.
             told => told.ok().flatten(),
         };
         let (event_id, room_id) = (Some(event_id.clone()), Some(room_id.clone()));
         Ok(event.map(|event| Notification { event_id, room_id, ..event }))
     }
 
-    /// Rooms in which the homeserver counts more than was found, each with the number.
+    /// Announces rooms in which the homeserver counts more events than were fetched. Each comes with its count.
     async fn tell_of_counts(&self, counted: Vec<(String, u64)>) -> Result<(), CheckError> {
         let rooms = self.shared.inbox.short_of(Arc::clone(&self.account.name), counted).await?;
         if !rooms.is_empty() {

@@ -1,6 +1,6 @@
-//! What is known of one signed-in account, and how `status` says it.
+//! The state of one signed-in account, and its description for `status`.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
@@ -13,42 +13,42 @@ use super::{reach::Reach, run::SessionEnd, schedule::Schedule};
 use crate::{
     accounts::{Account, SignIn},
     control::SignInStatus,
-    encryption::{Brought, Judge},
+    encryption::{Incoming, Judge},
 };
 
 /// A signed-in account.
-pub(super) struct Known {
+pub(super) struct AccountState {
     pub(super) account: Account,
     pub(super) sign_in: SignIn,
-    /// Another computer has signed in, and these files are a copy of its.
+    /// The session belongs to another computer, from which these files were copied.
     pub(super) is_copy: bool,
     pub(super) schedule: Schedule,
     pub(super) run: Option<AbortHandle>,
     pub(super) reach: Reach,
-    /// Judges what its homeserver does not list.
+    /// Evaluates push rules for events that the homeserver does not list.
     pub(super) judge: Arc<Mutex<Judge>>,
-    /// What held syncs have brought, and who waits until it is in the inbox.
-    pub(super) heard: Vec<(Brought, oneshot::Sender<bool>)>,
-    /// When to look whether a push has come, too.
+    /// What a held sync or the relay has brought, each with a channel to report whether it was recorded.
+    pub(super) incoming: VecDeque<(Incoming, oneshot::Sender<bool>)>,
+    /// When to check whether a push has also arrived.
     pub(super) push_due: Option<Instant>,
-    /// How many runs in a row have not taken over what was brought.
-    pub(super) not_taken: u32,
-    /// Who waits for the run.
-    pub(super) taken: Vec<oneshot::Sender<bool>>,
-    /// What `status` says of catching up.
+    /// Number of runs in a row that failed to record what was brought.
+    pub(super) failed_recordings: u32,
+    /// Where the current run reports whether it was recorded.
+    pub(super) recorded: Option<oneshot::Sender<bool>>,
+    /// Text of `catching_up` in `status`.
     pub(super) catching_up: String,
-    /// When that last completed in this run of the program.
+    /// When catching up last completed in this run of the program.
     pub(super) caught_up_at: Option<Timestamp>,
-    /// Why its relay gives nothing until the person has done something, if so.
+    /// Why the relay refuses access, if so: only the person can fix that.
     pub(super) refused: Option<String>,
     /// Why the person has to sign in again, if so.
     pub(super) end: Option<SessionEnd>,
-    /// The "already told of the session's end" flag has been cleared.
+    /// The "already notified of logout" flag has been cleared.
     pub(super) is_end_forgotten: bool,
 }
 
-impl Known {
-    /// `mark`: that of this installation.
+impl AccountState {
+    /// `mark` is that of this installation.
     pub(super) fn new(account: Account, sign_in: SignIn, judge: Judge, mark: &str, now: Instant) -> Self {
         let mut schedule = Schedule::default();
         schedule.catch_up(now);
@@ -60,10 +60,10 @@ impl Known {
             run: None,
             reach: Reach::new(),
             judge: Arc::new(Mutex::new(judge)),
-            heard: Vec::new(),
+            incoming: VecDeque::new(),
             push_due: None,
-            not_taken: 0,
-            taken: Vec::new(),
+            failed_recordings: 0,
+            recorded: None,
             catching_up: "not yet".to_owned(),
             caught_up_at: None,
             refused: None,
@@ -108,7 +108,7 @@ impl Known {
         }
     }
 
-    /// Whether the account is to listen for messages.
+    /// Whether the account should listen for messages.
     pub(super) fn listens(&self) -> bool {
         !self.is_copy && self.reach.listens(self.account.way_in_force())
     }
@@ -117,12 +117,12 @@ impl Known {
         format!("`pushbell login {}`", self.sign_in.user_id)
     }
 
-    /// What tells this end of its session from others of the same account.
+    /// Identifies this end of the session among those of the same account.
     pub(super) fn session(&self, end: &SessionEnd) -> String {
         let SignIn { user_id, device_id, .. } = &self.sign_in;
         match end {
             SessionEnd::Over(_) => format!("{user_id} {device_id}"),
-            // It may still end later, and that says more.
+            // The session may still end later, which is reported separately.
             SessionEnd::NoToken(_) => format!("{user_id} {device_id} without a token"),
         }
     }
