@@ -58,7 +58,7 @@ fn a_push_of_ids_becomes_a_popup_with_names_and_text() {
 }
 
 #[test]
-fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answers() {
+fn a_slow_homeserver_delays_no_popup_and_updates_it_later() {
     let homeserver = MockHomeserver::start();
     let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {
@@ -108,7 +108,7 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
 }
 
 #[test]
-fn a_homeserver_that_asks_for_patience_is_not_asked_again_with_every_push() {
+fn a_push_does_not_override_the_homeservers_retry_after() {
     let homeserver = MockHomeserver::start();
     let details = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");
     homeserver.answer(move |answers| {

@@ -24,7 +24,7 @@ fn push(stage: &Stage, event: &str) {
 }
 
 #[test]
-fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
+fn a_kill_at_any_step_neither_loses_nor_repeats_an_event() {
     let homeserver = MockHomeserver::start();
     let room = "!kitchen:hs.test";
     let session = Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") };

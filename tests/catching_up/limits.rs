@@ -16,7 +16,7 @@ fn session(homeserver: &MockHomeserver) -> Session {
 }
 
 #[test]
-fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
+fn without_a_list_the_pusher_is_set_again_and_status_says_so() {
     // The second is the answer of conduwuit's successors when the admin has disabled the list.
     for errcode in ["M_UNRECOGNIZED", "M_NOT_FOUND"] {
         let homeserver = MockHomeserver::start();
@@ -138,7 +138,7 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
 }
 
 #[test]
-fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read() {
+fn an_event_that_leaves_the_list_was_read_on_such_servers() {
     for (server, expected) in [("Synapse", true), ("", false)] {
         let homeserver = MockHomeserver::start();
         let mut stage = Stage::start(&Session { server, ..session(&homeserver) });
@@ -170,7 +170,7 @@ fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read(
 }
 
 #[test]
-fn names_are_not_asked_for_any_more_once_the_homeserver_has_had_too_many_requests() {
+fn names_are_not_fetched_after_too_many_requests() {
     let homeserver = MockHomeserver::start();
     let now = Timestamp::now().as_millisecond();
     let names = |asked: &ReceivedRequest| asked.what.starts_with("GET /rooms/");

@@ -80,7 +80,7 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
 }
 
 #[test]
-fn a_lost_pusher_is_set_to_an_address_that_can_be_reached_or_what_to_set_is_said() {
+fn a_lost_pusher_is_set_to_a_reachable_address_or_reported() {
     let homeserver = MockHomeserver::start();
     let mut stage = Stage::prepare(&Session::new("@alice:hs.test", homeserver.port, "token"));
     let port = stage.pushbell.port;
@@ -109,7 +109,7 @@ fn a_homeserver_that_cannot_be_reached_is_tried_again() {
 }
 
 #[test]
-fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
+fn a_failed_token_refresh_is_retried_and_signs_nobody_out() {
     for (what, oauth) in [("POST /refresh", false), ("POST /token", true)] {
         let homeserver = MockHomeserver::start();
         let mut session = Session::new("@alice:hs.test", homeserver.port, "token-1");

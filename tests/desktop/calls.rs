@@ -48,7 +48,7 @@ fn missed_calls(app: &App) -> Value {
 }
 
 #[test]
-fn a_call_rings_beside_the_rooms_popup_until_its_lifetime_ends_and_is_missed_then() {
+fn a_call_rings_beside_the_room_and_is_missed_at_its_end() {
     let app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     app.message("1", "room", "text");
@@ -141,7 +141,7 @@ fn an_answer_a_rejection_or_a_selected_answer_ends_the_ringing() {
 }
 
 #[test]
-fn a_hangup_by_the_caller_makes_it_missed_and_one_of_another_call_does_nothing() {
+fn only_the_calls_own_hangup_makes_it_missed() {
     let app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     let heard = listener.mark();
@@ -159,7 +159,7 @@ fn a_hangup_by_the_caller_makes_it_missed_and_one_of_another_call_does_nothing()
 }
 
 #[test]
-fn a_missed_call_ends_when_it_is_opened_dismissed_cleared_or_read_elsewhere() {
+fn a_missed_call_goes_when_opened_dismissed_cleared_or_read() {
     let app = App::start(DUNST, "");
     app.pushbell.handle_matrix_links();
     let miss = |event: &str| {
@@ -232,7 +232,7 @@ fn with_missed_calls_left_to_the_server_none_is_derived() {
 }
 
 #[test]
-fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
+fn a_call_rings_a_minute_by_default_and_two_at_most() {
     let app = App::start(DUNST, "");
     let check = |event: &str, lifetime: Value, expected: i64| {
         // In another room: the same caller who redials counts as the same call.
@@ -265,7 +265,7 @@ fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
 }
 
 #[test]
-fn a_restart_does_not_ring_again_and_ends_at_the_stored_deadline() {
+fn a_restart_keeps_the_calls_deadline_and_does_not_ring_again() {
     let mut app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     let heard = listener.mark();
@@ -324,7 +324,7 @@ fn a_call_that_is_caught_up_with_does_not_ring_and_is_missed() {
 }
 
 #[test]
-fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_missed() {
+fn a_call_delivered_after_a_sleep_is_missed_without_a_ring() {
     let desktop = crate::rig::Desktop::start(WITH_SOUND);
     let logind = FakeLogind::start(&desktop, false);
     let app = App::on(desktop, "");
@@ -342,7 +342,7 @@ fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_misse
 }
 
 #[test]
-fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
+fn a_call_opened_or_closed_here_stops_and_is_not_missed() {
     let mut app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     let ring = |app: &App, event: &str| {
@@ -393,7 +393,7 @@ fn a_call_rings_though_nobody_shows_popups() {
 }
 
 #[test]
-fn a_call_during_a_pause_is_silent_and_told_as_missed_when_it_ends() {
+fn a_call_during_a_pause_is_silent_and_then_missed() {
     let app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     let heard = listener.mark();

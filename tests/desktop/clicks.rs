@@ -49,7 +49,7 @@ fn a_click_on_a_popup_of_dunst_opens_the_room_and_reads_it() {
 }
 
 #[test]
-fn a_click_with_the_mouse_opens_matrix_to_where_nothing_handles_links() {
+fn a_click_opens_matrix_to_where_nothing_handles_links() {
     let app = App::start(DUNST, "");
     let before = app.desktop.screenshot();
     app.push(event());
@@ -74,7 +74,7 @@ fn the_activation_token_of_a_click_is_passed_on() {
 }
 
 #[test]
-fn a_click_that_another_program_forges_or_that_was_not_offered_does_nothing() {
+fn forged_clicks_and_keys_that_were_not_offered_do_nothing() {
     let app = App::start(DesktopOptions::BARE, "");
     app.pushbell.handle_matrix_links();
     let fake = app.desktop.fake_notifier(&["actions", "body"]);
@@ -135,7 +135,7 @@ fn an_address_is_opened_with_its_placeholders_encoded() {
 }
 
 #[test]
-fn a_command_is_started_with_each_placeholder_inside_its_argument() {
+fn placeholders_stay_inside_the_arguments_of_a_command() {
     let app = App::start(DUNST, "[popup]\nopen = [\"client\", \"--room={room}\", \"{event}; rm -r x\"]\n");
     let (program, said) = (app.pushbell.home().join("../bin/client"), app.pushbell.home().join("said"));
     let script = format!(

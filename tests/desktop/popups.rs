@@ -53,7 +53,7 @@ fn a_popup_changes_with_its_room_and_goes_at_zero_on_dunst() {
 }
 
 #[test]
-fn a_popup_changes_with_its_room_and_goes_at_zero_on_xfce4_notifyd() {
+fn xfce4_notifyd_updates_a_rooms_popup_and_closes_it_at_zero() {
     life_of_a_popup(XFCE4_NOTIFYD);
 }
 
@@ -160,7 +160,7 @@ fn a_highlight_is_marked_and_never_folded_away_unseen() {
 }
 
 #[test]
-fn a_flood_of_rooms_is_a_bounded_number_of_popups_and_one_summary() {
+fn a_flood_of_rooms_becomes_a_few_popups_and_one_summary() {
     let app = App::start(DUNST, "");
     for number in 0..500 {
         app.message(&format!("e{number}"), &format!("room {number}"), "flood");
@@ -185,7 +185,7 @@ fn a_flood_of_rooms_is_a_bounded_number_of_popups_and_one_summary() {
 }
 
 #[test]
-fn a_flood_in_one_room_is_a_bounded_number_of_changes_of_one_popup() {
+fn a_flood_in_one_room_changes_one_popup_a_few_times() {
     let app = App::start(DUNST, "");
     for number in 1..=500 {
         app.message(&format!("e{number}"), "room", &format!("flood {number}"));
@@ -201,7 +201,7 @@ fn a_flood_in_one_room_is_a_bounded_number_of_changes_of_one_popup() {
 }
 
 #[test]
-fn what_cannot_be_shown_with_a_service_that_refuses_is_shown_when_it_takes_it() {
+fn what_a_service_refused_is_shown_once_it_accepts_popups() {
     let app = App::start(DesktopOptions::BARE, "");
     let fake = app.desktop.fake_notifier(&["body"]);
     fake.on_notify(crate::rig::OnNotify::Fail("no room on the screen"));

@@ -32,7 +32,7 @@ fn many_rooms_that_waited_when_it_was_killed_are_one_summary() {
 }
 
 #[test]
-fn few_rooms_that_waited_when_it_was_killed_are_shown_one_by_one() {
+fn a_few_rooms_that_waited_at_a_kill_are_shown_one_by_one() {
     let mut app = App::start(DesktopOptions::BARE, "");
     for (event, room) in [("1", "one"), ("2", "two"), ("3", "one")] {
         app.message(event, room, &format!("text {event}"));
@@ -63,7 +63,7 @@ fn the_number_survives_being_killed() {
 }
 
 #[test]
-fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
+fn what_was_shown_before_a_restart_counts_but_is_not_repeated() {
     let mut app = App::start(DUNST, "");
     app.message("1", "room", "first");
     app.shows(0, "first");
@@ -77,7 +77,7 @@ fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
 }
 
 #[test]
-fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
+fn popups_left_on_the_screen_are_adopted_at_the_next_start() {
     let mut app = App::start(DesktopOptions::BARE, "");
     let fake = app.desktop.fake_notifier(&["actions", "body"]);
     app.pushbell.handle_matrix_links();
@@ -112,7 +112,7 @@ fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
 }
 
 #[test]
-fn a_notification_service_that_was_not_there_before_is_told_of_no_older_popup() {
+fn a_new_notification_service_is_asked_to_close_no_old_popup() {
     let mut app = App::start(DUNST, "");
     app.message("1", "room", "first");
     app.shows(0, "first");

@@ -52,7 +52,7 @@ fn a_service_that_crashes_between_two_popups_loses_none() {
 }
 
 #[test]
-fn a_service_that_hangs_delays_no_answer_and_shows_all_once_it_goes_on() {
+fn a_hanging_service_delays_no_answer_and_shows_all_later() {
     let mut app = App::start(DUNST, "");
     app.message("0", "room 0", "before");
     app.shows(0, "before");
@@ -148,7 +148,7 @@ fn without_a_session_bus_the_app_runs_and_says_what_is_missing() {
 }
 
 #[test]
-fn a_popup_that_the_service_never_answers_is_not_asked_for_again_and_again() {
+fn a_popup_that_is_never_answered_is_not_requested_endlessly() {
     let app = App::start(DesktopOptions::BARE, "");
     let fake = app.desktop.fake_notifier(&["body"]);
     fake.on_notify(OnNotify::Hang);
@@ -171,7 +171,7 @@ fn without_a_cookie_sounds_still_go_to_pulseaudio_itself() {
 }
 
 #[test]
-fn what_was_read_elsewhere_before_a_service_started_is_not_shown() {
+fn what_was_read_before_a_service_started_is_not_shown() {
     let mut app = App::start(DesktopOptions::BARE, "");
     app.message("1", "room", "read elsewhere");
     app.unread(0);
@@ -183,7 +183,7 @@ fn what_was_read_elsewhere_before_a_service_started_is_not_shown() {
 }
 
 #[test]
-fn what_is_read_elsewhere_while_a_service_hangs_is_withdrawn_once_it_goes_on() {
+fn what_was_read_while_a_service_hung_is_withdrawn_later() {
     let mut app = App::start(DUNST, "[popup]\ntimeout = \"never\"\n");
     app.message("1", "room", "first");
     let first = app.shows(0, "first");

@@ -12,7 +12,7 @@ use crate::rig::{
 };
 
 #[test]
-fn a_pause_holds_everything_back_over_a_restart_and_ends_in_one_summary() {
+fn a_pause_survives_a_restart_and_ends_in_one_summary() {
     let mut app = App::start(DUNST, "");
     app.pushbell.ok(&["pause", "30m"]);
     for (event, room) in [("1", "one"), ("2", "two"), ("3", "one")] {
@@ -82,7 +82,7 @@ fn has_preview(app: &App) -> bool {
 }
 
 #[test]
-fn previews_of_an_unlocked_screen_are_hidden_while_it_is_locked_or_nobody_knows() {
+fn previews_are_hidden_on_a_locked_or_unknown_screen() {
     const UNLOCKED: &str = "[popup]\npreview = \"unlocked\"\n";
     let app = App::start(DUNST, UNLOCKED);
     assert!(!has_preview(&app), "nobody knows");
@@ -131,7 +131,7 @@ fn a_good_change_of_the_configuration_is_taken_up_while_running() {
 }
 
 #[test]
-fn a_bad_change_keeps_the_last_good_configuration_and_says_what_is_wrong_where() {
+fn a_bad_change_keeps_the_good_configuration_and_is_reported() {
     let app = App::start(DUNST, "[popup]\ntimeout = 3\n");
     app.pushbell.write_config("[popup]\ntimeout = 5\nprevew = \"never\"\n");
     let said = app.titled(0, "The configuration has a fault");
@@ -153,7 +153,7 @@ fn a_bad_change_keeps_the_last_good_configuration_and_says_what_is_wrong_where()
 }
 
 #[test]
-fn an_emptied_or_faulty_configuration_changes_nothing_while_it_runs_nor_at_a_start() {
+fn an_empty_or_faulty_configuration_changes_nothing() {
     let mut app = App::start(DUNST, "[popup]\npreview = \"never\"\n");
     let good = std::fs::read_to_string(app.pushbell.config_file()).expect("it is there");
     let mut event = 0;
@@ -198,7 +198,7 @@ fn is_a_sentence(text: &str) {
 }
 
 #[test]
-fn a_bad_configuration_at_the_start_ends_it_before_anything_is_bound() {
+fn a_bad_configuration_ends_the_start_before_a_port_is_bound() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut pushbell = Pushbell::prepare(&desktop, "");
     let port = pushbell.port;
@@ -239,7 +239,7 @@ fn a_second_one_says_that_one_is_running() {
 }
 
 #[test]
-fn an_unreadable_inbox_is_said_with_what_to_do_and_puts_pushes_off() {
+fn an_unreadable_inbox_defers_pushes_and_says_what_to_do() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut pushbell = Pushbell::prepare(&desktop, "");
     pushbell.ok(&["account", "add", "home"]);
@@ -258,7 +258,7 @@ fn an_unreadable_inbox_is_said_with_what_to_do_and_puts_pushes_off() {
 }
 
 #[test]
-fn an_account_that_is_removed_is_rejected_and_one_that_is_added_is_served_at_once() {
+fn accounts_removed_and_added_take_effect_at_once() {
     let app = App::start(DUNST, "");
     app.pushbell.ok(&["account", "add", "work"]);
     let work = app.pushbell.account_named("work");
@@ -275,7 +275,7 @@ fn an_account_that_is_removed_is_rejected_and_one_that_is_added_is_served_at_onc
 }
 
 #[test]
-fn a_changed_configuration_is_taken_up_while_commands_keep_coming() {
+fn a_changed_configuration_is_applied_while_commands_come() {
     let app = App::start(DUNST, "");
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

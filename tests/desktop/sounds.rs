@@ -132,7 +132,7 @@ fn a_pause_ends_a_ring() {
 }
 
 #[test]
-fn without_a_sound_server_the_rest_works_and_the_status_says_why() {
+fn without_a_sound_server_the_rest_works_and_status_says_why() {
     let app = App::start(DesktopOptions { sound: None, ..WITH_SOUND }, "");
     app.push(sounding("1", "default"));
     app.shows(0, "text");
@@ -161,7 +161,7 @@ fn a_sound_server_that_hangs_or_dies_delays_nothing() {
 }
 
 #[test]
-fn a_sound_is_heard_though_the_notification_service_does_not_say_whether_it_may_be() {
+fn a_sound_plays_where_the_service_says_nothing_about_sounds() {
     let mut app = App::start(WITH_SOUND, "");
     let listener = SoundListener::on(&app);
     app.pushbell.wait_for_status("the service is known", |status| status["popup"]["available"] == true);

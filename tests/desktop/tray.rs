@@ -46,7 +46,7 @@ fn offers(item: &TrayItem, label: &str) -> MenuItem {
 }
 
 #[test]
-fn the_icon_shows_the_numbers_in_pixels_and_words_and_docks_are_told() {
+fn the_icon_its_tooltip_and_docks_show_the_numbers() {
     let app = App::start(PANEL, "");
     let item = app.desktop.tray_item();
     assert_eq!(app.pushbell.status()["tray"]["available"], true);
@@ -224,7 +224,7 @@ fn every_line_of_the_menu_does_what_it_says() {
 }
 
 #[test]
-fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
+fn mute_silences_sounds_and_rings_and_survives_a_restart() {
     let mut app = App::start(DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..WITH_SOUND }, "");
     let listener = SoundListener::on(&app);
     let sounding = |event: &str| {
@@ -285,7 +285,7 @@ fn a_click_on_the_icon_opens_the_newest_unread_room() {
 }
 
 #[test]
-fn the_icon_comes_when_a_tray_host_starts_late_and_when_it_restarts() {
+fn the_icon_appears_when_a_tray_host_starts_or_restarts() {
     let mut app = App::start(DesktopOptions { tray: None, ..PANEL }, "");
     let status = app.pushbell.wait_for_status("the app has noticed", |status| {
         status["tray"]["reason"].as_str().is_some_and(|reason| reason.contains("add a tray to the panel"))
@@ -332,7 +332,7 @@ fn the_icon_comes_back_with_the_session_bus() {
 }
 
 #[test]
-fn a_session_bus_that_hangs_delays_neither_pushes_nor_start_nor_end() {
+fn a_hanging_session_bus_delays_neither_pushes_nor_start_or_end() {
     let mut app = App::start(PANEL, "");
     says(&app.desktop.tray_item(), "nothing unread");
     app.desktop.bus().freeze();

@@ -32,7 +32,7 @@ fn type_reply(desktop: &Desktop, bare: &Pixmap, text: &str) {
 }
 
 #[test]
-fn a_reply_typed_into_plasma_is_read_in_a_plain_and_in_an_encrypted_room() {
+fn a_reply_typed_into_plasma_arrives_plain_and_encrypted() {
     let desktop = Desktop::start(DesktopOptions { size: (880, 560), ..DesktopOptions::BARE });
     let plasma = Plasma::start(&desktop);
     let mut pushbell = Pushbell::prepare(&desktop, "[popup]\ntimeout = \"never\"\n");

@@ -51,7 +51,7 @@ fn a_reply_is_encrypted_where_the_room_is() {
 }
 
 #[test]
-fn an_encrypted_reply_is_sent_once_or_given_back_though_it_is_killed() {
+fn an_encrypted_reply_survives_kills_and_is_sent_at_most_once() {
     const SEND: &str = "/send/";
     let (mut scene, proxy) = Scene::behind_faulty_proxy();
     scene.login(&[]);

@@ -111,7 +111,7 @@ async fn a_client_that_has_said_all_it_will_say_gets_its_answers() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_and_the_connection_closed() {
+async fn a_body_that_is_too_large_is_refused_and_closes_connections() {
     let limit = Limits::default().body_bytes;
     let server = Server::start().await;
     let padded = |length: usize| {

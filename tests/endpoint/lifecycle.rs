@@ -15,7 +15,7 @@ use crate::support::{Client, Mode, PATH, Recording, Server, accounts, push, requ
 const KNOWN: &[&str] = &["alices-key"];
 
 #[tokio::test]
-async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
+async fn a_shutdown_finishes_running_requests_and_closes_the_rest() {
     let server = Server::start().await;
     let mut idle = server.connect().await;
     assert_eq!(idle.ask("GET", "/health", b"").await.status, 200);
@@ -78,7 +78,7 @@ async fn every_address_is_served() {
 }
 
 #[tokio::test]
-async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such() {
+async fn a_push_delivered_after_a_sleep_is_recorded_as_delayed() {
     let recording = Recording::new(Mode::Works);
     let intake = Intake::new(recording.clone(), accounts());
     let resume_window = ResumeWindow::default();

@@ -169,7 +169,7 @@ async fn connect_from(source: [u8; 4], server: std::net::SocketAddr) -> Client {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_from_one_address_closes_no_fresh_connection_of_another() {
+async fn a_flood_from_one_address_evicts_no_others_connection() {
     const FLOOD: [u8; 4] = [127, 0, 0, 2];
     let limits = Limits { connections: 256, ..Limits::default() };
     let server = Server::with(limits).await;

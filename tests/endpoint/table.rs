@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Mode, PATH, Server, accounts, push, unreadable};
 
 #[tokio::test]
-async fn a_push_for_a_known_account_is_recorded_and_answered_with_nothing_rejected() {
+async fn a_push_for_a_known_account_is_recorded_and_not_rejected() {
     let server = Server::start().await;
 
     let answer = server.push(&["alices-key"]).await;
@@ -20,7 +20,7 @@ async fn a_push_for_a_known_account_is_recorded_and_answered_with_nothing_reject
 }
 
 #[tokio::test]
-async fn only_unknown_pushkeys_are_rejected_and_nothing_of_them_is_kept() {
+async fn only_unknown_pushkeys_are_rejected_and_not_recorded() {
     let server = Server::start().await;
     let check = async |pushkeys: &[&str], rejected: &[&str], recorded: usize| {
         let before = server.recording.count();
@@ -71,7 +71,7 @@ async fn while_the_accounts_cannot_be_read_nobody_is_rejected() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_recorded_is_never_answered_with_200_nor_rejected() {
+async fn what_cannot_be_recorded_gets_neither_200_nor_a_rejection() {
     let server = Server::start().await;
     server.recording.set(Mode::Fails);
     for pushkeys in [&["alices-key"][..], &["stranger", "alices-key"]] {

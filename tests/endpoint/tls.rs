@@ -112,7 +112,7 @@ async fn answer_without_tls(server: &Server, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn clients_of_tls_1_2_and_1_3_push_over_connections_that_they_keep() {
+async fn clients_of_tls_1_2_and_1_3_push_over_kept_connections() {
     let (server, _, authority) = secure(Limits::default()).await;
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         for alpn in [&[][..], &["http/1.1"], &["h2", "http/1.1"]] {
@@ -133,7 +133,7 @@ async fn clients_of_tls_1_2_and_1_3_push_over_connections_that_they_keep() {
 }
 
 #[tokio::test]
-async fn a_body_of_any_size_that_is_allowed_and_its_refusal_come_through() {
+async fn bodies_of_all_allowed_sizes_and_refusals_come_through_tls() {
     let (server, _, authority) = secure(Limits::default()).await;
     for (size, expected) in [(512 * 1024, "200"), (512 * 1024 + 1, "413"), (4 * 1024 * 1024, "413")] {
         let mut body = push(KNOWN);
@@ -147,7 +147,7 @@ async fn a_body_of_any_size_that_is_allowed_and_its_refusal_come_through() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_counts_from_the_next_connection_on_and_harms_none() {
+async fn a_renewed_certificate_is_used_for_new_connections_only() {
     let (server, tls, authority) = secure(Limits::default()).await;
     let mut kept = authority.connect(server.address, HOST).await.unwrap();
     assert!(pushes(&mut kept).await);

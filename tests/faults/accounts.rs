@@ -99,7 +99,7 @@ fn what_changes_while_it_starts_is_taken_up() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
+fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_accepted() {
     let mut app = App::start(DUNST, "");
     app.pushbell.ok(&["account", "add", "other"]);
     let other = app.pushbell.account_named("other");
@@ -141,7 +141,7 @@ fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
 }
 
 #[test]
-fn an_empty_data_directory_beside_a_used_configuration_is_no_first_start() {
+fn an_empty_data_directory_beside_old_config_is_no_first_start() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
     fs::remove_dir_all(app.pushbell.data_directory()).expect("it is ours");

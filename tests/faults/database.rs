@@ -39,7 +39,7 @@ pub(crate) fn recovers(app: &App, event: &str) {
 }
 
 #[test]
-fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
+fn a_locked_database_defers_pushes_until_it_is_free() {
     let mut app = App::start(DUNST, "");
     app.push(message("$before", "room"));
     let locked = |app: &App| {
@@ -67,7 +67,7 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
 }
 
 #[test]
-fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
+fn a_pause_is_kept_though_the_database_was_locked_at_the_start() {
     let mut app = App::start(DUNST, "");
     app.pushbell.ok(&["pause", "2h"]);
     app.pushbell.terminate();
@@ -101,7 +101,7 @@ fn damage(database: &Path, first: bool) {
 }
 
 #[test]
-fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
+fn a_damaged_database_is_set_aside_reported_and_replaced() {
     for (first, is_running) in [(false, true), (false, false), (true, false)] {
         let mut app = App::start(DUNST, "");
         let database = app.pushbell.database();

@@ -101,7 +101,7 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
 }
 
 #[test]
-fn a_write_or_a_sync_that_fails_puts_pushes_off_until_they_succeed() {
+fn a_failing_write_or_sync_defers_pushes_until_it_succeeds() {
     let mut app = App::start(DUNST, "");
     let mut expected = Vec::new();
     for (number, (call, error)) in

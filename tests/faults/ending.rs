@@ -50,7 +50,7 @@ impl Unfinished {
 }
 
 #[test]
-fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
+fn every_ending_answers_running_requests_and_leaves_nothing() {
     let mut app = App::start(TRAY, "");
     let control = app.desktop.run_directory().join(pushbell::app_info::DIRECTORY_NAME).join("control.sock");
     let log_of_database = app.pushbell.database().with_extension("db-wal");
@@ -81,7 +81,7 @@ fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
 }
 
 #[test]
-fn requests_in_flight_at_an_address_that_was_given_up_are_answered_before_it_ends() {
+fn requests_at_an_address_that_goes_away_are_still_answered() {
     let mut app = App::start(DesktopOptions::BARE, "");
     let push = Unfinished::begin(&app, "$old address");
     assert!(app.pushbell.is_healthy());

@@ -20,7 +20,7 @@ const SENDERS: usize = 16;
 const ROOMS: usize = 300;
 
 #[test]
-fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stand_out() {
+fn a_flood_is_recorded_whole_and_shown_in_few_popups() {
     let mut app = App::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE }, "");
     let recording = Recording::start(&app.desktop);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds/default.ogg");

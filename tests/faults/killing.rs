@@ -32,7 +32,7 @@ impl RandomDelays {
 }
 
 #[test]
-fn whenever_it_is_killed_what_was_answered_is_kept_once_and_shown_once() {
+fn after_a_kill_what_was_answered_is_kept_and_shown_once() {
     let mut app = App::start(DesktopOptions::BARE, "");
     let service = app.desktop.fake_notifier(&["body"]);
     let database = app.pushbell.database();
@@ -67,7 +67,7 @@ fn whenever_it_is_killed_what_was_answered_is_kept_once_and_shown_once() {
 }
 
 #[test]
-fn a_popup_comes_again_only_if_it_was_killed_between_the_popup_and_its_record() {
+fn only_a_kill_between_popup_and_its_record_repeats_a_popup() {
     const ROUNDS: usize = 25;
     let mut app = App::start(DesktopOptions::BARE, "");
     let service = app.desktop.fake_notifier(&["body"]);

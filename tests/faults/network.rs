@@ -62,7 +62,7 @@ fn listens(app: &App) -> bool {
 }
 
 #[test]
-fn an_address_that_appears_later_is_listened_on_then_and_may_go_and_come_back() {
+fn an_address_may_appear_later_go_away_and_come_back() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
     let network = Network::start(&app);
@@ -91,7 +91,7 @@ fn an_address_that_appears_later_is_listened_on_then_and_may_go_and_come_back() 
 }
 
 #[test]
-fn an_address_of_several_that_is_missing_does_not_keep_the_others_from_serving() {
+fn a_missing_address_does_not_keep_the_others_from_serving() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
     // A documentation network: nobody has this address.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn a_push_that_is_sent_again_is_kept_and_shown_once_also_after_a_restart() {
+fn a_repeated_push_is_kept_and_shown_once_over_restarts() {
     let mut app = App::start(DUNST, "");
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -59,7 +59,7 @@ fn the_same_event_counts_for_each_of_two_accounts() {
 }
 
 #[test]
-fn a_badge_that_overtakes_its_event_loses_neither_the_number_nor_the_popup() {
+fn a_count_that_overtakes_its_event_loses_nothing() {
     let app = App::start(DUNST, "");
     app.unread(5);
     app.counts(5);

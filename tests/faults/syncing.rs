@@ -123,7 +123,7 @@ fn no_push_is_answered_before_its_notice_is_synced() {
 }
 
 #[test]
-fn what_a_kill_kept_from_being_synced_is_synced_before_its_retry_is_answered() {
+fn a_retry_after_a_kill_is_answered_after_a_sync() {
     const EVENT: &str = "$killed-before-its-sync-";
     let mut app = App::start(DesktopOptions::BARE, "");
     // From now on its sync comes first: that of the new write-ahead log's header is done.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn what_homeservers_held_back_while_the_computer_slept_is_one_summary() {
+fn what_was_delivered_after_a_sleep_is_one_summary() {
     let desktop = Desktop::start(DUNST);
     let logind = FakeLogind::start(&desktop, false);
     let app = App::on(desktop, "");

@@ -33,7 +33,7 @@ fn push(stage: &Stage, fields: &str) -> String {
 }
 
 #[test]
-fn whatever_is_in_the_event_of_a_real_account_it_gets_its_200_and_a_popup_without_text() {
+fn any_event_of_a_real_account_gets_its_200_and_a_popup() {
     let mut stage = Stage::set("");
     let (arrays, objects) = (arrays(DEPTH), objects(OBJECTS));
     // This deep, and still short enough for an event.
@@ -100,7 +100,7 @@ fn whatever_is_in_the_event_of_a_real_account_it_gets_its_200_and_a_popup_withou
 }
 
 #[test]
-fn of_equal_keys_the_last_counts_and_bytes_that_are_no_text_spoil_only_themselves() {
+fn repeated_keys_and_invalid_utf_8_spoil_only_themselves() {
     let stage = Stage::set("");
     let fields = r#""event_id":"$dup","room_id":"!a:hs","room_name":"first","room_name":"last","content":{"body":"one"},
         "content":{"body":"two","body":"three"}"#;
@@ -120,7 +120,7 @@ fn of_equal_keys_the_last_counts_and_bytes_that_are_no_text_spoil_only_themselve
 }
 
 #[test]
-fn lists_and_names_of_any_length_are_taken_or_refused_and_never_kept() {
+fn lists_and_names_of_any_length_are_bounded() {
     let mut stage = Stage::set("");
     let before = stage.peak_memory();
     let listed = |device: &str, count: usize| {

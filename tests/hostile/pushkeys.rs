@@ -26,7 +26,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
 }
 
 #[test]
-fn a_flood_of_wrong_pushkeys_writes_nothing_and_is_one_line_in_the_log() {
+fn a_flood_of_wrong_pushkeys_writes_one_log_line_only() {
     let stage = Stage::set("[log]\nlevel = \"info\"\n");
     stage.serves("before");
     stage.app.wait_for_status("the popup is recorded", |status| status["inbox"]["unshown"] == 0);

@@ -193,7 +193,7 @@ async fn homeserver(attackers: Attackers, account: Account, name: &'static str, 
 }
 
 #[test]
-fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
+fn real_pushes_get_their_200_in_time_during_a_siege() {
     raise_open_files(IDLE_CONNECTIONS + 1_000);
     let mut stage = Stage::set("");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -143,7 +143,7 @@ fn what_is_opened_is_a_link_or_one_argument() {
 }
 
 #[test]
-fn accounts_and_configurations_of_others_are_harmless_in_a_terminal() {
+fn foreign_accounts_and_configurations_are_harmless_to_print() {
     let stage = Stage::set("");
     for text in HOSTILE {
         let output =

@@ -17,7 +17,7 @@ fn wait_for_one_connection(scene: &mut Scene, proxy: &Proxy) {
 }
 
 #[test]
-fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost() {
+fn refusals_and_nonsense_back_off_and_lose_nothing() {
     let proxy = Proxy::forwarding(BLOCKED.port);
     let mut scene = Scene::listening_behind(&BLOCKED, proxy.port);
     wait_for_one_connection(&mut scene, &proxy);
@@ -52,7 +52,7 @@ fn who_refuses_or_answers_nonsense_is_asked_ever_more_seldom_and_nothing_is_lost
 }
 
 #[test]
-fn a_start_behind_a_portal_is_made_up_for_once_somebody_has_signed_in_there() {
+fn a_start_behind_a_captive_portal_catches_up_afterwards() {
     let proxy = Proxy::forwarding(BLOCKED.port);
     let mut scene = Scene::listening_behind(&BLOCKED, proxy.port);
     let mut events = Vec::new();
@@ -75,7 +75,7 @@ fn a_start_behind_a_portal_is_made_up_for_once_somebody_has_signed_in_there() {
 }
 
 #[test]
-fn a_session_that_is_ended_elsewhere_is_told_of_at_once_and_a_new_one_brings_what_came_since() {
+fn a_session_ended_elsewhere_is_reported_at_once() {
     let mut scene = Scene::listening();
     let mut events = vec![scene.bob.send(&scene.room, "Before.")];
     scene.knows_once(&events);

@@ -97,7 +97,7 @@ fn what_is_read_elsewhere_goes() {
 }
 
 #[test]
-fn encrypted_messages_are_read_and_mentions_are_found_where_they_alone_notify() {
+fn encrypted_mentions_are_found_where_only_they_notify() {
     let mut scene = Scene::listening();
     let bob = Client::new(&BLOCKED, &scene.bob);
     let encryption =

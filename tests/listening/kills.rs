@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[test]
-fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over() {
+fn a_kill_at_any_step_of_a_sync_loses_nothing() {
     const LIST: &str = "/v3/notifications?";
     /// Steps after which the app is killed, each with a delay in milliseconds. An answer with a message's room key
     /// comes before the one with the message: the key arrives and is stored with the sync token; the details of the

@@ -37,7 +37,7 @@ fn nothing_is_lost_when_the_server_is_killed_and_started_again() {
 }
 
 #[test]
-fn an_encrypted_mention_that_came_while_it_did_not_run_is_shown_once_where_mentions_alone_notify() {
+fn a_mention_while_stopped_is_shown_once_where_only_they_notify() {
     let mut scene = Scene::listening();
     let bob = Client::new(&BLOCKED, &scene.bob);
     let few = scene.encrypted_room();
@@ -97,7 +97,7 @@ impl Nginx {
 }
 
 #[test]
-fn what_a_homeserver_counts_and_does_not_list_comes_all_the_same() {
+fn what_a_homeserver_counts_but_does_not_list_is_shown() {
     for answer in ["404", "200 '{\"notifications\": []}'"] {
         let list = format!("location /_matrix/client/v3/notifications {{\nreturn {answer};\n}}");
         let nginx = Nginx::start(&list);

@@ -12,7 +12,7 @@ const ENCRYPTION: &str =
     r#"{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}"#;
 
 #[test]
-fn what_is_not_listed_is_judged_and_what_is_not_brought_is_told_by_its_number() {
+fn unlisted_events_are_judged_and_absent_ones_counted() {
     let none = "location /_matrix/client/v3/notifications {\nreturn 200 '{\"notifications\": []}';\n}";
     let nginx = Nginx::start(none);
     let mut scene = Scene::listening_behind(&BLOCKED, nginx.port);
@@ -44,7 +44,7 @@ fn what_is_not_listed_is_judged_and_what_is_not_brought_is_told_by_its_number() 
 }
 
 #[test]
-fn an_encrypted_mention_before_many_messages_and_a_command_is_found_where_mentions_alone_notify() {
+fn a_mention_before_many_messages_and_a_command_is_found() {
     let mut scene = Scene::listening();
     let bob = Client::new(&BLOCKED, &scene.bob);
     let encryption: serde_json::Value = serde_json::from_str(ENCRYPTION).unwrap();

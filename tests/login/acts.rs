@@ -211,7 +211,7 @@ fn a_reply_goes_to_the_room_and_into_its_thread() {
 }
 
 #[test]
-fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
+fn a_reply_is_sent_once_despite_lost_answers_and_kills() {
     static TRIES: AtomicUsize = AtomicUsize::new(0);
     static IS_KILLED: AtomicBool = AtomicBool::new(false);
     let tried = || TRIES.load(Ordering::Relaxed);
@@ -243,7 +243,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
 }
 
 #[test]
-fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
+fn an_unconfirmed_reply_is_given_back_after_15_minutes() {
     let mut scene = Scene::new();
     let clock = Clock::of(&mut scene.pushbell);
     let (scene, fake) = signed_in_to(scene.at(losing_answers(is_send)), "");

@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn a_change_that_is_not_proven_leaves_the_relay_and_then_the_connection() {
+fn an_unproven_change_keeps_the_relay_or_the_connection() {
     let (scene, relay, proof) = signed_in();
     let before = scene.alice.pushers();
     let push = scene.login(&["--push", "--wait", "1"]);

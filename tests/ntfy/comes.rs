@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
+fn nothing_that_is_shown_comes_from_the_relay() {
     let (scene, relay, proof) = signed_in();
     let pushers = scene.alice.pushers();
     let [pusher] = &pushers[..] else { panic!("{pushers:#?}") };
@@ -64,7 +64,7 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
 }
 
 #[test]
-fn every_event_is_known_once_however_often_the_relay_ends_and_repeats() {
+fn every_event_is_known_once_despite_relay_ends_and_repeats() {
     let (mut scene, relay, proof) = signed_in();
     relay.set_behavior(Behavior { replays_all: true, ..Behavior::default() });
     let mut events = vec![proof];
@@ -116,7 +116,7 @@ fn refusals_and_silence_lose_nothing() {
 }
 
 #[test]
-fn a_relay_whose_proxy_holds_answers_back_is_asked_and_one_that_refuses_is_told_of() {
+fn a_buffering_proxy_is_polled_and_a_refusal_is_reported() {
     let (scene, relay, proof) = signed_in();
     relay.set_behavior(Behavior { buffers_answers: true, ..Behavior::default() });
     relay.cut();

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn a_homeserver_without_passwords_is_signed_in_to_in_the_browser() {
+fn signing_in_without_a_password_works_in_the_browser() {
     let (_server, synapse) = synapse::start(Plan::default());
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut pushbell = Pushbell::prepare(&desktop, "");

@@ -25,7 +25,7 @@ async fn send(port: u16, bytes: &str) -> String {
 }
 
 #[test]
-fn one_callback_is_taken_and_answered_when_it_is_known_how_it_ended() {
+fn one_callback_is_taken_and_answered_with_its_outcome() {
     block_on(async {
         let listener = RedirectListener::bind().await.unwrap();
         let address = format!("{}?code=a%2Bb&state={}", listener.uri(), listener.state());
@@ -74,7 +74,7 @@ fn what_is_no_callback_is_turned_away() {
 }
 
 #[test]
-fn a_connection_that_the_browser_keeps_in_reserve_is_not_waited_for() {
+fn an_idle_connection_of_the_browser_is_not_waited_for() {
     block_on(async {
         let listener = RedirectListener::bind().await.unwrap();
         let port = listener.port();

@@ -53,7 +53,7 @@ fn what_homeservers_are_told_is_what_each_recipe_says() {
 
 /// Synapse must be allowed to push to the address of the URL.
 #[test]
-fn the_whitelist_of_each_recipe_has_the_address_that_homeservers_are_told() {
+fn each_recipes_whitelist_has_the_pusher_urls_address() {
     for heading in ["Same network", "WireGuard", "Tailscale", "SSH reverse tunnel"] {
         let config = Config::parse(blocks(heading, "toml")[0], heading).unwrap_or_else(|error| panic!("{error}"));
         let url = config.server.base_url();

@@ -91,7 +91,7 @@ fn a_renewed_pair_is_in_force_and_no_connection_is_dropped() {
 }
 
 #[test]
-fn a_pair_that_cannot_be_used_keeps_the_one_before_and_tells_the_person() {
+fn an_unusable_certificate_keeps_the_old_one_and_is_reported() {
     let secure = TlsApp::start();
     let good = secure.connect().expect("there is a certificate").certificate();
     let mut kept = secure.connect().expect("there is a certificate");

@@ -187,7 +187,7 @@ fn tls_is_taken_up_and_left_when_the_configuration_changes() {
 }
 
 #[test]
-fn without_a_pair_at_the_start_nothing_is_served_until_there_is_one() {
+fn without_a_certificate_nothing_is_served_until_there_is_one() {
     let (authority, place) = (Authority::new(), CertificateFiles::new());
     let app = start(&place.config());
     let at: SocketAddr = ([127, 0, 0, 1], app.pushbell.port).into();

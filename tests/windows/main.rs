@@ -98,7 +98,7 @@ fn commands_reach_the_program_through_its_pipe() {
 
 #[test]
 #[ignore = "make windows builds the program for it"]
-fn without_a_notification_service_the_status_says_so_and_the_rest_goes_on() {
+fn without_a_notification_service_the_rest_works() {
     let mut wine = Wine::start("");
     wine.run();
     let account = wine.account();
@@ -186,7 +186,7 @@ fn it_writes_to_the_console_that_it_was_started_from() {
 
 #[test]
 #[ignore = "make windows builds the program for it"]
-fn the_file_has_icon_and_version_needs_only_windows_and_opens_no_console() {
+fn the_exe_has_icon_and_version_and_opens_no_console() {
     let wine = Wine::start("");
     let dump = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).arg(wine.program()).output().expect("mingw is installed");
