@@ -3,7 +3,7 @@
 use serde_json::Value;
 use zbus::{Connection, zvariant};
 
-use super::bus;
+use super::{SOON, bus, wait_until};
 
 const WATCHER: (&str, &str, &str) =
     ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher");
@@ -95,22 +95,26 @@ impl TrayItem {
         found.into_iter().filter(|item| !item.separator).map(|item| item.label).collect()
     }
 
-    /// Clicks the menu entry with this label.
+    /// Clicks the menu entry with this label. Each change of the menu gives its entries new ids: a click with an old one
+    /// is tried again, as a host reads a changed menu again.
     #[track_caller]
     pub(crate) fn click_menu(&self, label: &str) {
-        let mut items = Vec::new();
-        flatten(&self.menu(), &mut items);
-        let item = items.iter().find(|item| item.label == label);
-        let item = item.unwrap_or_else(|| panic!("no {label:?} in the menu: {items:#?}"));
-        assert!(item.enabled, "{label:?} cannot be clicked");
-        let path = self.text("Menu");
-        let arguments = (item.id, "clicked", zvariant::Value::from(0_i32), 0_u32);
-        match bus::block_on(bus::call(&self.connection, (&self.service, &path, MENU), "Event", &arguments)) {
-            Ok(_) => {}
-            // The app may be gone before it has answered.
-            Err(zbus::Error::MethodError(name, ..)) if label == "Quit" && name.ends_with(".NoReply") => {}
-            Err(error) => panic!("the menu takes no click on {label:?}: {error}"),
-        }
+        wait_until("the menu stays as it was read", SOON, || {
+            let mut items = Vec::new();
+            flatten(&self.menu(), &mut items);
+            let item = items.iter().find(|item| item.label == label);
+            let item = item.unwrap_or_else(|| panic!("no {label:?} in the menu: {items:#?}"));
+            assert!(item.enabled, "{label:?} cannot be clicked");
+            let path = self.text("Menu");
+            let arguments = (item.id, "clicked", zvariant::Value::from(0_i32), 0_u32);
+            match bus::block_on(bus::call(&self.connection, (&self.service, &path, MENU), "Event", &arguments)) {
+                Ok(_) => true,
+                Err(zbus::Error::MethodError(_, Some(text), _)) if text == "id not found" => false,
+                // The app may be gone before it has answered.
+                Err(zbus::Error::MethodError(name, ..)) if label == "Quit" && name.ends_with(".NoReply") => true,
+                Err(error) => panic!("the menu takes no click on {label:?}: {error}"),
+            }
+        });
     }
 }
 
