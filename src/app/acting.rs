@@ -121,7 +121,7 @@ impl Acting {
             // This event ends the call for everybody.
             Act::Decline { event_type: "m.call.reject", .. } | Act::Join | Act::Leave | Act::LookAtInvite(_) => {}
             Act::Decline { .. } => {
-                self.tell(words::DECLINED_FOR_CALLER.to_owned());
+                self.tell(words::declined_for_caller().to_owned());
             }
         }
     }

@@ -112,17 +112,17 @@ impl Sender {
             if accounts.unreadable().is_some() {
                 return Ok(self.try_later(reply, Duration::ZERO));
             }
-            return self.give_up(reply, true, words::SESSION_ENDED).await;
+            return self.give_up(reply, true, words::reply_session_ended()).await;
         };
         let Some(content) = reply.content.as_deref().and_then(|content| serde_json::from_str(content).ok()) else {
             if Instant::now() < self.keys_by {
                 return Ok(self.try_later(reply, Duration::ZERO));
             }
-            return self.give_up(reply, true, words::REPLY_UNREADABLE).await;
+            return self.give_up(reply, true, words::reply_unreadable()).await;
         };
         let is_late = |reply: &Reply| Timestamp::now().duration_since(reply.written_at).abs() >= PATIENCE;
         if is_late(reply) {
-            return self.give_up(reply, true, words::REPLY_UNCONFIRMED).await;
+            return self.give_up(reply, true, words::reply_unconfirmed()).await;
         }
         let error = match self.try_to_send(reply, content, sign_in).await {
             Ok(()) => {

@@ -149,7 +149,7 @@ impl Supervisor {
                             Ok(()) => continue,
                             Err(TrySendError::Full((_, back)) | TrySendError::Closed((_, back))) => {
                                 reply = back;
-                                answer = Reply::Failed { reason: words::NO_PAGE.to_owned() };
+                                answer = Reply::Failed { reason: words::no_page().to_owned() };
                             }
                         },
                         Request::Status
@@ -284,8 +284,8 @@ impl Supervisor {
         tokio::spawn(async move {
             let event = match answer.await {
                 Ok(Reply::Page { address }) => Event::Open(OpenTarget::Page(address), token),
-                Ok(Reply::Failed { reason }) => Event::NotDone(format!("{}: {reason}", words::NO_PAGE)),
-                Ok(_) | Err(_) => Event::NotDone(words::NO_PAGE.to_owned()),
+                Ok(Reply::Failed { reason }) => Event::NotDone(format!("{}: {reason}", words::no_page())),
+                Ok(_) | Err(_) => Event::NotDone(words::no_page().to_owned()),
             };
             // A closed channel means that the program is ending.
             drop(events.send(event));

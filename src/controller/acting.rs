@@ -42,9 +42,9 @@ impl<D: Desktop> Controller<D> {
     /// Why no reply is accepted now. At a locked screen the person may be somebody else.
     fn why_no_reply(&self) -> Option<&'static str> {
         if self.desktop_state.screen_locked == Some(true) {
-            return Some(words::SCREEN_LOCKED);
+            return Some(words::screen_locked());
         }
-        (!self.options().show_text).then_some(words::NO_TEXTS)
+        (!self.options().show_text).then_some(words::no_texts())
     }
 
     /// The popup of a call.
@@ -134,7 +134,7 @@ impl<D: Desktop> Controller<D> {
         let not_sent = |error: &dyn std::fmt::Display| words::reply_refused(&error.to_string());
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
         let OpenTarget::Room { room_id, event_id: Some(event_id), .. } = target else { return Ok(()) };
-        let sign_in = sign_in.ok_or_else(|| not_sent(&words::SIGNED_OUT))?;
+        let sign_in = sign_in.ok_or_else(|| not_sent(&words::signed_out()))?;
         let answered = self.parts.inbox.notice(newest).await.map_err(|error| not_sent(&error))?;
         let answered = answered.and_then(|notice| notice.content).unwrap_or_default();
         let reply = Reply {
@@ -146,7 +146,7 @@ impl<D: Desktop> Controller<D> {
             written_at: Timestamp::now(),
         };
         if !self.parts.inbox.keep_reply(reply).await.map_err(|error| not_sent(&error))? {
-            return Err(not_sent(&words::TOO_MANY_REPLIES));
+            return Err(not_sent(&words::too_many_replies()));
         }
         self.request(AppRequest::SendReplies);
         self.send_receipt(room, target);

@@ -241,7 +241,7 @@ impl<D: Desktop> Controller<D> {
     ) {
         self.set_listening(listening);
         if is_first_run {
-            self.announce(OwnPopup::Welcome, words::WELCOME);
+            self.announce(OwnPopup::Welcome, words::welcome());
         }
         for (kind, reason) in problems {
             self.problem(kind, reason);

@@ -429,7 +429,7 @@ impl<D: Desktop> Controller<D> {
         let named: Vec<_> = named.map(|notice| present::menu_line(notice, self.user_of(notice), options)).collect();
         let mut popup = present::summary_popup(tally.notices, tally.invites, tally.rooms, &named, options);
         if summary.is_cut_short {
-            popup.text = format!("{}\n{}", words::CUT_SHORT, popup.text);
+            popup.text = format!("{}\n{}", words::cut_short(), popup.text);
         }
         popup
     }

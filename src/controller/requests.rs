@@ -80,11 +80,11 @@ impl Act {
     /// The message for the person if it fails.
     pub(crate) fn failure(&self) -> &'static str {
         match self {
-            Self::Read { .. } => words::READ_NOT_TOLD,
-            Self::LookAtInvite(_) => words::INVITE_NOT_ASKED,
-            Self::Join => words::NOT_JOINED,
-            Self::Leave => words::NOT_LEFT,
-            Self::Decline { .. } => words::NOT_DECLINED,
+            Self::Read { .. } => words::read_not_told(),
+            Self::LookAtInvite(_) => words::invite_not_asked(),
+            Self::Join => words::not_joined(),
+            Self::Leave => words::not_left(),
+            Self::Decline { .. } => words::not_declined(),
         }
     }
 }

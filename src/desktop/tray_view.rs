@@ -119,24 +119,24 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     let unread: Vec<_> =
         state.newest.iter().take(NEWEST_IN_MENU).filter(|notice| notice.is_unread).map(|notice| notice.id).collect();
     if !unread.is_empty() {
-        menu.push(item(menu_words::MARK_AS_READ, TrayAction::Read(unread)));
+        menu.push(item(menu_words::mark_as_read(), TrayAction::Read(unread)));
     }
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
         menu.push(MenuEntry::Label(menu_words::paused_until(until)));
-        menu.push(item(menu_words::RESUME, TrayAction::Resume));
+        menu.push(item(menu_words::resume(), TrayAction::Resume));
     } else {
         menu.push(MenuEntry::Submenu {
-            label: menu_words::PAUSE.to_owned(),
+            label: menu_words::pause().to_owned(),
             entries: vec![
-                item(menu_words::HALF_HOUR, TrayAction::Pause(PauseLength::HalfHour)),
-                item(menu_words::HOUR, TrayAction::Pause(PauseLength::Hour)),
-                item(menu_words::UNTIL_TOMORROW, TrayAction::Pause(PauseLength::UntilTomorrow)),
+                item(menu_words::half_hour(), TrayAction::Pause(PauseLength::HalfHour)),
+                item(menu_words::hour(), TrayAction::Pause(PauseLength::Hour)),
+                item(menu_words::until_tomorrow(), TrayAction::Pause(PauseLength::UntilTomorrow)),
             ],
         });
     }
     menu.push(MenuEntry::Check {
-        label: menu_words::MUTE_SOUNDS.to_owned(),
+        label: menu_words::mute_sounds().to_owned(),
         checked: state.muted,
         action: TrayAction::ToggleMute,
     });
@@ -144,24 +144,24 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
         let mut entries: Vec<_> =
             state.muted_rooms.iter().take(MUTED_IN_MENU).map(|room| unmute(room, state)).collect();
         if state.muted_rooms.len() > 1 {
-            entries.push(item(menu_words::UNMUTE_ALL, TrayAction::Unmute(None)));
+            entries.push(item(menu_words::unmute_all(), TrayAction::Unmute(None)));
         }
-        menu.push(MenuEntry::Submenu { label: menu_words::MUTED_ROOMS.to_owned(), entries });
+        menu.push(MenuEntry::Submenu { label: menu_words::muted_rooms().to_owned(), entries });
     }
-    menu.push(item(menu_words::CLEAR, TrayAction::Clear));
+    menu.push(item(menu_words::clear(), TrayAction::Clear));
     menu.push(MenuEntry::Separator);
     if !state.connected {
-        menu.push(item(menu_words::CONNECT, TrayAction::Connect));
+        menu.push(item(menu_words::connect(), TrayAction::Connect));
     }
-    menu.push(item(menu_words::OPEN_INBOX, TrayAction::OpenInbox));
-    menu.push(item(menu_words::SETTINGS, TrayAction::OpenSettings));
-    menu.push(item(menu_words::TEST, TrayAction::Test));
+    menu.push(item(menu_words::open_inbox(), TrayAction::OpenInbox));
+    menu.push(item(menu_words::settings(), TrayAction::OpenSettings));
+    menu.push(item(menu_words::test(), TrayAction::Test));
     if let Some(on) = state.autostart {
-        let label = menu_words::AUTOSTART.to_owned();
+        let label = menu_words::autostart().to_owned();
         menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
     }
     menu.push(MenuEntry::Separator);
-    menu.push(item(menu_words::QUIT, TrayAction::Quit));
+    menu.push(item(menu_words::quit(), TrayAction::Quit));
     menu
 }
 

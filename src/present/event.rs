@@ -52,7 +52,7 @@ impl<'a> ParsedNotice<'a> {
 
     /// The sender, or a substitute if unknown.
     pub(super) fn who_or_somebody(&self) -> String {
-        self.who().unwrap_or_else(|| words::SOMEBODY.to_owned())
+        self.who().unwrap_or_else(|| words::somebody().to_owned())
     }
 
     /// The room: name, or else alias.
@@ -117,10 +117,10 @@ impl<'a> ParsedNotice<'a> {
         let offer = self.content.object("offer").and_then(|offer| offer.text("sdp")).unwrap_or_default();
         let offers = |media: &str| offer.lines().any(|line| line.starts_with(media));
         match intent.as_deref() {
-            Some("video") => Some(words::VIDEO_CALL),
-            Some("audio") => Some(words::VOICE_CALL),
-            Some(_) | None if offers("m=video") => Some(words::VIDEO_CALL),
-            Some(_) | None if offers("m=audio") => Some(words::VOICE_CALL),
+            Some("video") => Some(words::video_call()),
+            Some("audio") => Some(words::voice_call()),
+            Some(_) | None if offers("m=video") => Some(words::video_call()),
+            Some(_) | None if offers("m=audio") => Some(words::voice_call()),
             Some(_) | None => None,
         }
     }
@@ -132,7 +132,7 @@ impl<'a> ParsedNotice<'a> {
 
     /// What it says, or a substitute.
     pub(super) fn text(&self) -> String {
-        self.readable_text().unwrap_or_else(|| words::NEW_MESSAGE.to_owned())
+        self.readable_text().unwrap_or_else(|| words::new_message().to_owned())
     }
 
     /// Whether it has visible text.
@@ -148,7 +148,7 @@ impl<'a> ParsedNotice<'a> {
     /// What it says; `None` if unknown.
     pub(super) fn phrase(&self) -> Option<Phrase> {
         if self.notice.redacted {
-            return Some(Phrase::plain(words::DELETED_MESSAGE));
+            return Some(Phrase::plain(words::deleted_message()));
         }
         let who = self.who_or_somebody();
         let content = &self.content;
@@ -156,11 +156,11 @@ impl<'a> ParsedNotice<'a> {
         let rings = || matches!(meaning(Some(event_type), self.notice.content.as_deref()), Meaning::Ringing { .. });
         match &*stable_type(event_type) {
             "m.room.message" | "m.message" => phrase::message(content, &who),
-            "m.room.encrypted" => Some(Phrase::plain(words::ENCRYPTED_MESSAGE)),
+            "m.room.encrypted" => Some(Phrase::plain(words::encrypted_message())),
             "m.room.member" => Some(phrase::member(self.membership_name().as_deref(), self.reason(), &who)),
-            "m.call.invite" => Some(Phrase::plain(self.call_kind().unwrap_or(words::CALL))),
+            "m.call.invite" => Some(Phrase::plain(self.call_kind().unwrap_or_else(words::unspecified_call))),
             "m.rtc.notification" | "m.call.notify" if rings() => {
-                Some(Phrase::plain(self.call_kind().unwrap_or(words::CALL)))
+                Some(Phrase::plain(self.call_kind().unwrap_or_else(words::unspecified_call)))
             }
             stable => phrase::known(stable, content, &who).or_else(|| phrase::unknown(event_type, content)),
         }
@@ -195,7 +195,7 @@ impl Headline {
         let text = match (event.mention(), &who) {
             (Some(mention), who) => located(&words::highlight(mention, who.as_deref())),
             (None, Some(who)) => located(who),
-            (None, None) => room.unwrap_or_else(|| words::NEW_MESSAGE.to_owned()),
+            (None, None) => room.unwrap_or_else(|| words::new_message().to_owned()),
         };
         Self { text, says_all: false }
     }

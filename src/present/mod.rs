@@ -105,7 +105,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
         let counted = (digest.count > 1 && messages > 0).then(|| words::messages(messages));
-        let plain = (digest.count <= 1 && !headline.says_all).then(|| words::NEW_MESSAGE.to_owned());
+        let plain = (digest.count <= 1 && !headline.says_all).then(|| words::new_message().to_owned());
         counted.into_iter().chain(highlight.or(plain)).collect()
     };
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
@@ -152,7 +152,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         events.iter().filter(|event| event.is_readable()).map(|event| shared_line(event, names_sender)).collect();
     let headline = Headline::of(&newest);
     let is_alone = digest.count <= 1;
-    lines.extend(own_text(&newest, &headline).filter(|said| is_alone || said != words::NEW_MESSAGE).map(|said| {
+    lines.extend(own_text(&newest, &headline).filter(|said| is_alone || said != words::new_message()).map(|said| {
         match newest.who().filter(|_| names_sender && newest.is_said_by_sender()) {
             Some(who) => format!("{who}: {said}"),
             None => said,
@@ -231,7 +231,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
 #[must_use]
 pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
     let title = words::summary(notices.saturating_sub(invites), invites, rooms);
-    let text = if highlights.is_empty() { words::OPEN_SUMMARY.to_owned() } else { highlights.join("\n") };
+    let text = if highlights.is_empty() { words::open_summary().to_owned() } else { highlights.join("\n") };
     Popup {
         urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
         timeout: options.timeout,

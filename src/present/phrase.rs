@@ -44,12 +44,12 @@ pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Phrase> {
     let name = || caption(content).or_else(|| spoken(content, "filename"));
     Some(match content.string("msgtype").as_deref().unwrap_or_default() {
         "m.emote" => Phrase::sentence(format!("* {who} {}", text?)),
-        "m.image" => labelled(words::PHOTO, name().or(text)),
-        "m.file" => labelled(words::FILE, name().or(text)),
-        "m.audio" if is_voice(content) => labelled(words::VOICE_MESSAGE, caption(content)),
-        "m.audio" => labelled(words::AUDIO, name().or(text)),
-        "m.video" => labelled(words::VIDEO, name().or(text)),
-        "m.location" => labelled(words::LOCATION, description(content).or(text)),
+        "m.image" => labelled(words::photo(), name().or(text)),
+        "m.file" => labelled(words::file(), name().or(text)),
+        "m.audio" if is_voice(content) => labelled(words::voice_message(), caption(content)),
+        "m.audio" => labelled(words::audio(), name().or(text)),
+        "m.video" => labelled(words::video(), name().or(text)),
+        "m.location" => labelled(words::location(), description(content).or(text)),
         "m.key.verification.request" => Phrase::sentence(words::asks_for_verification(who)),
         _ => Phrase::plain(text?),
     })
@@ -58,16 +58,16 @@ pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Phrase> {
 /// Other event types, by their stable name.
 pub(super) fn known(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
     Some(match event_type {
-        "m.sticker" => labelled(words::STICKER, message_text(content)),
+        "m.sticker" => labelled(words::sticker(), message_text(content)),
         "m.reaction" => reaction(content, who),
-        "m.poll.start" => labelled(words::POLL, question(content)),
+        "m.poll.start" => labelled(words::poll(), question(content)),
         "m.beacon_info" | "m.beacon" => {
             let has_stopped = content.get("live").and_then(Value::bool) == Some(false);
             Phrase::sentence(words::live_location(who, has_stopped))
         }
-        "m.call.answer" | "m.call.select_answer" => Phrase::plain(words::CALL_ANSWERED),
-        "m.call.reject" => Phrase::plain(words::CALL_DECLINED),
-        "m.call.hangup" => Phrase::plain(words::CALL_ENDED),
+        "m.call.answer" | "m.call.select_answer" => Phrase::plain(words::call_answered()),
+        "m.call.reject" => Phrase::plain(words::call_declined()),
+        "m.call.hangup" => Phrase::plain(words::call_ended()),
         "m.call.member" | "m.rtc.member" => Phrase::sentence(words::call_member(who, content.is_empty())),
         _ => {
             let key = match event_type {

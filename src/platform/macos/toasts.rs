@@ -133,7 +133,7 @@ fn action(button: Action) -> Retained<UNNotificationAction> {
             &label,
             options,
             &label,
-            &NSString::from_str(words::WRITE_A_REPLY),
+            &NSString::from_str(words::write_a_reply()),
         ),
     )
 }

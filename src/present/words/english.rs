@@ -12,20 +12,44 @@ use crate::{
 // Messages.
 
 /// A message of which nothing else is known.
-pub(crate) const NEW_MESSAGE: &str = "New message";
-pub(crate) const ENCRYPTED_MESSAGE: &str = "Encrypted message";
-pub(crate) const DELETED_MESSAGE: &str = "Message deleted";
-pub(crate) const PHOTO: &str = "Photo";
-pub(crate) const FILE: &str = "File";
-pub(crate) const VOICE_MESSAGE: &str = "Voice message";
-pub(crate) const AUDIO: &str = "Audio";
-pub(crate) const VIDEO: &str = "Video";
-pub(crate) const LOCATION: &str = "Location";
-pub(crate) const STICKER: &str = "Sticker";
-pub(crate) const POLL: &str = "Poll";
+pub(crate) fn new_message() -> &'static str {
+    "New message"
+}
+pub(crate) fn encrypted_message() -> &'static str {
+    "Encrypted message"
+}
+pub(crate) fn deleted_message() -> &'static str {
+    "Message deleted"
+}
+pub(crate) fn photo() -> &'static str {
+    "Photo"
+}
+pub(crate) fn file() -> &'static str {
+    "File"
+}
+pub(crate) fn voice_message() -> &'static str {
+    "Voice message"
+}
+pub(crate) fn audio() -> &'static str {
+    "Audio"
+}
+pub(crate) fn video() -> &'static str {
+    "Video"
+}
+pub(crate) fn location() -> &'static str {
+    "Location"
+}
+pub(crate) fn sticker() -> &'static str {
+    "Sticker"
+}
+pub(crate) fn poll() -> &'static str {
+    "Poll"
+}
 
 /// A sender of whom nothing is known.
-pub(crate) const SOMEBODY: &str = "Somebody";
+pub(crate) fn somebody() -> &'static str {
+    "Somebody"
+}
 
 /// A reaction; `key` is usually an emoji.
 pub(crate) fn reacted(who: &str, key: Option<&str>) -> String {
@@ -101,8 +125,8 @@ pub(crate) fn own_membership(membership: Membership, who: &str, room: Option<&st
 
 pub(crate) fn highlight(mention: Mention, who: Option<&str>) -> String {
     match (mention, who) {
-        (Mention::You, who) => format!("{} mentioned you", who.unwrap_or(SOMEBODY)),
-        (Mention::Room, who) => format!("{} mentioned the room", who.unwrap_or(SOMEBODY)),
+        (Mention::You, who) => format!("{} mentioned you", who.unwrap_or(somebody())),
+        (Mention::Room, who) => format!("{} mentioned the room", who.unwrap_or(somebody())),
         (Mention::Other, Some(who)) => format!("A highlight from {who}"),
         (Mention::Other, None) => "A highlight".to_owned(),
     }
@@ -120,12 +144,24 @@ pub(crate) fn located(what: &str, room: Option<&str>, is_in_thread: bool) -> Str
 
 // Calls.
 
-pub(crate) const CALL: &str = "Call";
-pub(crate) const VIDEO_CALL: &str = "Video call";
-pub(crate) const VOICE_CALL: &str = "Voice call";
-pub(crate) const CALL_ANSWERED: &str = "Call answered";
-pub(crate) const CALL_DECLINED: &str = "Call declined";
-pub(crate) const CALL_ENDED: &str = "Call ended";
+pub(crate) fn unspecified_call() -> &'static str {
+    "Call"
+}
+pub(crate) fn video_call() -> &'static str {
+    "Video call"
+}
+pub(crate) fn voice_call() -> &'static str {
+    "Voice call"
+}
+pub(crate) fn call_answered() -> &'static str {
+    "Call answered"
+}
+pub(crate) fn call_declined() -> &'static str {
+    "Call declined"
+}
+pub(crate) fn call_ended() -> &'static str {
+    "Call ended"
+}
 
 pub(crate) fn call(state: CallState, who: &str) -> String {
     match state {
@@ -163,9 +199,13 @@ pub(crate) fn summary(messages: u64, invites: u64, rooms: u64) -> String {
 }
 
 /// The text of a summary that names no highlights.
-pub(crate) const OPEN_SUMMARY: &str = "Open it to see the newest";
+pub(crate) fn open_summary() -> &'static str {
+    "Open it to see the newest"
+}
 /// More was missed than the summary covers.
-pub(crate) const CUT_SHORT: &str = "There were more than are read back.";
+pub(crate) fn cut_short() -> &'static str {
+    "There were more than are read back."
+}
 
 /// "Kitchen: 47 unread"
 pub(crate) fn unread_in_room(room: &str, unread: u64) -> String {
@@ -203,7 +243,9 @@ pub(crate) fn button(action: Action) -> &'static str {
 }
 
 /// The placeholder of the text field for a reply.
-pub(crate) const WRITE_A_REPLY: &str = "Write a reply";
+pub(crate) fn write_a_reply() -> &'static str {
+    "Write a reply"
+}
 
 // Popups about Pushbell itself.
 
@@ -241,7 +283,9 @@ pub(crate) fn problem(kind: ProblemKind) -> &'static str {
 }
 
 /// The text of the popup of the first start.
-pub(crate) const WELCOME: &str = "Click to see how to connect your homeserver.";
+pub(crate) fn welcome() -> &'static str {
+    "Click to see how to connect your homeserver."
+}
 
 pub(crate) fn session_ended(user: &str, reason: &str, receives_messages: bool, command: &str) -> String {
     let effect = if receives_messages {
@@ -289,25 +333,45 @@ pub(crate) fn verification_asked(account: &str, session: &str) -> String {
 
 // What became of actions.
 
-pub(crate) const READ_NOT_TOLD: &str = "The homeserver could not be told that the room was read";
-pub(crate) const INVITE_NOT_ASKED: &str = "The homeserver could not be asked for an invite";
-pub(crate) const NOT_JOINED: &str = "The invite could not be accepted";
-pub(crate) const NOT_LEFT: &str = "The invite could not be declined";
-pub(crate) const NOT_DECLINED: &str =
-    "The call is silent here, but its caller could not be told, and other devices may go on ringing";
-pub(crate) const DECLINED_FOR_CALLER: &str =
-    "The caller was told that you decline. Your other devices may go on ringing.";
-pub(crate) const NO_PAGE: &str = "the page cannot be opened now";
+pub(crate) fn read_not_told() -> &'static str {
+    "The homeserver could not be told that the room was read"
+}
+pub(crate) fn invite_not_asked() -> &'static str {
+    "The homeserver could not be asked for an invite"
+}
+pub(crate) fn not_joined() -> &'static str {
+    "The invite could not be accepted"
+}
+pub(crate) fn not_left() -> &'static str {
+    "The invite could not be declined"
+}
+pub(crate) fn not_declined() -> &'static str {
+    "The call is silent here, but its caller could not be told, and other devices may go on ringing"
+}
+pub(crate) fn declined_for_caller() -> &'static str {
+    "The caller was told that you decline. Your other devices may go on ringing."
+}
+pub(crate) fn no_page() -> &'static str {
+    "the page cannot be opened now"
+}
 
 /// Why a reply was refused before it was sent.
 pub(crate) fn reply_refused(reason: &str) -> String {
     format!("It was not sent: {reason}")
 }
 
-pub(crate) const SCREEN_LOCKED: &str = "the screen was locked";
-pub(crate) const NO_TEXTS: &str = "popups show no texts (popup.preview)";
-pub(crate) const SIGNED_OUT: &str = "the account is no longer signed in";
-pub(crate) const TOO_MANY_REPLIES: &str = "too many replies wait for their homeserver";
+pub(crate) fn screen_locked() -> &'static str {
+    "the screen was locked"
+}
+pub(crate) fn no_texts() -> &'static str {
+    "popups show no texts (popup.preview)"
+}
+pub(crate) fn signed_out() -> &'static str {
+    "the account is no longer signed in"
+}
+pub(crate) fn too_many_replies() -> &'static str {
+    "too many replies wait for their homeserver"
+}
 
 /// Why a reply was given up.
 pub(crate) fn reply_given_up(may_be_sent: bool, reason: &str) -> String {
@@ -319,30 +383,68 @@ pub(crate) fn reply_given_up(may_be_sent: bool, reason: &str) -> String {
     format!("{what} ({reason})")
 }
 
-pub(crate) const SESSION_ENDED: &str = "its session has ended";
-pub(crate) const REPLY_UNREADABLE: &str = "its text can no longer be read";
-pub(crate) const REPLY_UNCONFIRMED: &str = "its homeserver has not confirmed it in time";
+pub(crate) fn reply_session_ended() -> &'static str {
+    "its session has ended"
+}
+pub(crate) fn reply_unreadable() -> &'static str {
+    "its text can no longer be read"
+}
+pub(crate) fn reply_unconfirmed() -> &'static str {
+    "its homeserver has not confirmed it in time"
+}
 
 /// The labels of the tray's menu, and its tooltip.
 pub(crate) mod menu {
     use super::Zoned;
 
-    pub(crate) const MARK_AS_READ: &str = "Mark these as read";
-    pub(crate) const PAUSE: &str = "Pause";
-    pub(crate) const HALF_HOUR: &str = "30 minutes";
-    pub(crate) const HOUR: &str = "1 hour";
-    pub(crate) const UNTIL_TOMORROW: &str = "Until tomorrow";
-    pub(crate) const RESUME: &str = "Resume";
-    pub(crate) const MUTE_SOUNDS: &str = "Mute sounds";
-    pub(crate) const MUTED_ROOMS: &str = "Muted rooms";
-    pub(crate) const UNMUTE_ALL: &str = "Unmute all";
-    pub(crate) const CLEAR: &str = "Clear";
-    pub(crate) const CONNECT: &str = "Connect a homeserver…";
-    pub(crate) const OPEN_INBOX: &str = "Open inbox";
-    pub(crate) const SETTINGS: &str = "Settings";
-    pub(crate) const TEST: &str = "Test notification";
-    pub(crate) const AUTOSTART: &str = "Start with the desktop";
-    pub(crate) const QUIT: &str = "Quit";
+    pub(crate) fn mark_as_read() -> &'static str {
+        "Mark these as read"
+    }
+    pub(crate) fn pause() -> &'static str {
+        "Pause"
+    }
+    pub(crate) fn half_hour() -> &'static str {
+        "30 minutes"
+    }
+    pub(crate) fn hour() -> &'static str {
+        "1 hour"
+    }
+    pub(crate) fn until_tomorrow() -> &'static str {
+        "Until tomorrow"
+    }
+    pub(crate) fn resume() -> &'static str {
+        "Resume"
+    }
+    pub(crate) fn mute_sounds() -> &'static str {
+        "Mute sounds"
+    }
+    pub(crate) fn muted_rooms() -> &'static str {
+        "Muted rooms"
+    }
+    pub(crate) fn unmute_all() -> &'static str {
+        "Unmute all"
+    }
+    pub(crate) fn clear() -> &'static str {
+        "Clear"
+    }
+    pub(crate) fn connect() -> &'static str {
+        "Connect a homeserver…"
+    }
+    pub(crate) fn open_inbox() -> &'static str {
+        "Open inbox"
+    }
+    pub(crate) fn settings() -> &'static str {
+        "Settings"
+    }
+    pub(crate) fn test() -> &'static str {
+        "Test notification"
+    }
+    pub(crate) fn autostart() -> &'static str {
+        "Start with the desktop"
+    }
+    pub(crate) fn quit() -> &'static str {
+        "Quit"
+    }
 
     /// "08:00", or with the date.
     pub(crate) fn time(time: &Zoned, has_date: bool) -> String {

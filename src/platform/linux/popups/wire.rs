@@ -62,7 +62,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
     if buttons.clone().any(|button| button.takes_text()) {
-        hints.insert("x-kde-reply-placeholder-text", words::WRITE_A_REPLY.into());
+        hints.insert("x-kde-reply-placeholder-text", words::write_a_reply().into());
     }
     hints.extend(popup.origin.iter().map(|origin| ("x-kde-origin-name", origin.clone().into())));
     if needs.wants_resident {

@@ -34,7 +34,7 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
         document.push_str("<actions>");
         // Inputs must precede buttons. Writing to a string cannot fail.
         if popup.buttons.iter().any(|button| button.takes_text()) {
-            let placeholder = escaped(words::WRITE_A_REPLY);
+            let placeholder = escaped(words::write_a_reply());
             let _ = write!(document, r#"<input id="{TEXT_KEY}" type="text" placeHolderContent="{placeholder}"/>"#);
         }
         for button in &popup.buttons {
