@@ -140,7 +140,7 @@ impl Client {
 
     fn report_no_bus(&mut self, reason: &str) {
         self.reporter
-            .unavailable(None, format!("there is no session bus ({reason}): start Pushbell inside a desktop session"));
+            .unavailable(None, format!("there is no session bus: start Pushbell inside a desktop session ({reason})"));
     }
 
     /// Serves until the connection ends or the receiver of popups is gone.
