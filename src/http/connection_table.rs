@@ -24,6 +24,7 @@ enum Group {
 
 #[derive(Debug)]
 struct Entry<H> {
+    peer: IpAddr,
     group: Group,
     /// From the table's clock.
     rank: u64,
@@ -63,9 +64,10 @@ impl<H> ConnectionTable<H> {
 
     /// Adds a connection from this address; `open` makes its handle.
     pub(super) fn insert(&mut self, peer: IpAddr, open: impl FnOnce(ConnectionId) -> H) -> ConnectionId {
-        let (id, group) = (self.tick(), Group::Unproven(network(peer)));
+        let (id, peer) = (self.tick(), network(peer));
+        let group = Group::Unproven(peer);
         self.groups.entry(group).or_default().insert((id, id));
-        self.connections.insert(id, Entry { group, rank: id, body_bytes: 0, handle: open(id) });
+        self.connections.insert(id, Entry { peer, group, rank: id, body_bytes: 0, handle: open(id) });
         id
     }
 
@@ -119,20 +121,35 @@ impl<H> ConnectionTable<H> {
     }
 
     /// Counts bytes of a body of this connection until [`Self::release_body`]. If all bodies together then have more
-    /// than `most`, removes other connections that hold one, first unproven and then proven ones, by rank, and returns
-    /// their handles; there is no memory for a connection that would itself be the next.
+    /// than `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together,
+    /// the longest idle first, then proven ones whose last push is longer ago. Returns the handles of those; there is
+    /// no memory for a connection that would itself be the next.
     pub(super) fn hold_body(&mut self, id: ConnectionId, bytes: usize, most: usize) -> Result<Vec<H>, OutOfMemory> {
         let mut removed = Vec::new();
         while self.body_bytes.saturating_add(bytes) > most {
-            let holders = self.connections.iter().filter(|(other, entry)| **other == id || entry.body_bytes > 0);
-            let next = holders.min_by_key(|(_, entry)| (entry.group == Group::Proven, entry.rank));
-            let victim = next.map(|(other, _)| *other).filter(|other| *other != id).ok_or(OutOfMemory)?;
+            let victim = self.body_to_drop(id).ok_or(OutOfMemory)?;
             removed.extend(self.remove(victim));
         }
         let connection = self.connections.get_mut(&id).ok_or(OutOfMemory)?;
         connection.body_bytes += bytes;
         self.body_bytes += bytes;
         Ok(removed)
+    }
+
+    fn body_to_drop(&self, claimant: ConnectionId) -> Option<ConnectionId> {
+        let proven_rank = |connection: &Entry<H>| (connection.group == Group::Proven).then_some(connection.rank);
+        let claimant_rank = proven_rank(self.connections.get(&claimant)?);
+        let mut held: HashMap<IpAddr, usize> = HashMap::new();
+        for connection in self.connections.values().filter(|connection| proven_rank(connection).is_none()) {
+            *held.entry(connection.peer).or_default() += connection.body_bytes;
+        }
+        self.connections
+            .iter()
+            .filter(|(id, connection)| **id == claimant || connection.body_bytes > 0)
+            .filter(|(_, other)| proven_rank(other).is_none_or(|rank| Some(rank) < claimant_rank))
+            .min_by_key(|(_, other)| (proven_rank(other), Reverse(held.get(&other.peer)), other.rank))
+            .map(|(id, _)| *id)
+            .filter(|id| *id != claimant)
     }
 
     /// The body of this connection is no longer in memory.
@@ -213,19 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn memory_for_a_body_is_taken_from_the_longest_idle() {
+    fn memory_for_a_body_is_taken_from_the_peer_that_holds_most() {
         let mut table = table();
-        let [homeserver, first, idle, second] = [1, 2, 2, 3].map(|n| open(&mut table, peer(n)));
+        let [idle, flood1, flood2, fresh, homeserver] = [1, 1, 1, 2, 3].map(|n| open(&mut table, peer(n)));
         table.note_push(homeserver);
-        for (id, bytes) in [(homeserver, 40), (first, 30), (second, 30)] {
+        for (id, bytes) in [(homeserver, 10), (fresh, 30), (flood1, 20), (flood2, 20)] {
             assert_eq!(table.hold_body(id, bytes, 100), Ok(vec![]));
         }
-        assert_eq!(table.hold_body(second, 20, 100), Ok(vec![first]));
-        assert_eq!(table.hold_body(idle, 20, 100), Err(OutOfMemory), "it is the longest idle itself");
+        assert_eq!(table.hold_body(fresh, 30, 100), Ok(vec![flood1]));
+        assert_eq!(table.hold_body(idle, 40, 100), Ok(vec![fresh]), "now its peer holds most");
+        assert_eq!(table.hold_body(idle, 40, 100), Err(OutOfMemory), "it is the longest idle itself");
         table.note_request(idle);
-        assert_eq!(table.hold_body(idle, 20, 100), Ok(vec![second]));
-        assert_eq!(table.hold_body(idle, 50, 100), Err(OutOfMemory), "a proven one is not closed for it");
-        assert_eq!(table.hold_body(homeserver, 50, 100), Ok(vec![idle]));
+        assert_eq!(table.hold_body(idle, 40, 100), Ok(vec![flood2]));
+        assert_eq!(table.hold_body(idle, 20, 100), Err(OutOfMemory), "a proven one is not closed for it");
+        assert_eq!(table.hold_body(homeserver, 20, 100), Ok(vec![idle]));
         table.release_body(homeserver);
         assert_eq!((table.len(), table.body_bytes), (1, 0));
     }
@@ -313,9 +331,13 @@ mod tests {
                             prop_assert!(held + bytes <= MOST);
                         } else {
                             prop_assert!(held + bytes > MOST);
-                            let holders = plain.iter().filter(|one| one.bytes > 0 || one.id == claimant.id);
-                            let next = holders.min_by_key(|one| one.proven).map(|one| one.id);
-                            prop_assert_eq!(next, Some(claimant.id), "there was another to close");
+                            let unproven = |one: &&Plain| !one.proven;
+                            let held_by = |peer: IpAddr| -> usize {
+                                plain.iter().filter(unproven).filter(|one| one.peer == peer).map(|one| one.bytes).sum()
+                            };
+                            let first = plain.iter().filter(unproven).filter(|one| one.bytes > 0 || one.id == claimant.id);
+                            let first = first.min_by_key(|one| Reverse(held_by(one.peer)));
+                            prop_assert!(first.is_none_or(|one| one.id == claimant.id), "there was somebody to close");
                         }
                     }
                     Step::Release(at) if at < plain.len() => {
