@@ -19,7 +19,10 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+/// Limits how many rigs run at once: each plays and records in real time, which a busy machine interrupts.
+static RIGS: Semaphore = Semaphore::const_new(2);
 const RATE: usize = 48_000;
 /// Below this is silence.
 const SILENCE: f32 = 0.003;
@@ -48,6 +51,7 @@ pub(crate) struct Rig {
     stdin: ChildStdin,
     done: Receiver<()>,
     events: Receiver<String>,
+    _permit: SemaphorePermit<'static>,
 }
 
 /// Runs a tool that must succeed.
@@ -72,6 +76,12 @@ impl Rig {
     }
 
     fn start_with(prepare: impl FnOnce(&Path, &mut Command)) -> Self {
+        let permit = loop {
+            match RIGS.try_acquire() {
+                Ok(permit) => break permit,
+                Err(_) => thread::sleep(Duration::from_millis(50)),
+            }
+        };
         let home = TempDir::new().unwrap();
         for directory in ["run", "sounds", "share"] {
             fs::create_dir(home.path().join(directory)).unwrap();
@@ -98,8 +108,18 @@ impl Rig {
                 }
             }
         });
-        let mut rig =
-            Self { home, server: None, recorder: None, recordings: 0, heard_until: 0, player, stdin, done, events };
+        let mut rig = Self {
+            home,
+            server: None,
+            recorder: None,
+            recordings: 0,
+            heard_until: 0,
+            player,
+            stdin,
+            done,
+            events,
+            _permit: permit,
+        };
         rig.start_server();
         rig.send("stop-all");
         rig
