@@ -1,6 +1,6 @@
 //! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
 //!
-//! **Promises.** When [`Inbox::record`] returns, the push is on disk (WAL, synced). A push that is sent again is
+//! **Promises.** When `Inbox::record` returns, the push is on disk (WAL, synced). A push that is sent again is
 //! recognised by its `event_id`, else by the first protocol's `id`, each unique within its account. Unread notices are
 //! never deleted.
 //!
@@ -12,7 +12,7 @@
 //!
 //! **Threads.** [`Inbox`] is a handle that sends closures to the thread (`thread`), which owns the only connection that
 //! writes. Pushes that wait share a commit; every other write is a transaction of its own (`transaction::Write`). After a
-//! commit that changes what a [`Snapshot`] shows, [`Inbox::changes`] changes, once until the next snapshot. `list` and
+//! commit that changes what a [`Snapshot`] shows, `Inbox::changes` changes, once until the next snapshot. `list` and
 //! `integrity_check` read with connections of their own, with or without a running program.
 //!
 //! **Corruption.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty or has a schema

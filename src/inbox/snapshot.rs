@@ -16,7 +16,7 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// What is on the screen, for [`Inbox::snapshot`](super::Inbox::snapshot).
+/// What is on the screen, for `Inbox::snapshot`.
 #[derive(Debug, Clone, Default)]
 pub struct OnScreen {
     /// The rooms with a popup, each with the newest notice in it.
