@@ -84,14 +84,14 @@ fn hint(public_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::{accounts::tests::account, app_info};
+    use crate::accounts::tests::account;
 
     #[cfg(unix)]
     #[test]
     fn a_shell_passes_the_pusher_to_curl_unchanged() {
+        use crate::app_info;
+
         let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
         let words =
             request(&pusher(&account, None, "https://push.example.org").to_request()).replace("curl", "printf '%s\\n'");
@@ -106,7 +106,7 @@ mod tests {
         assert!(words.contains(&"https://hs.example.org/_matrix/client/v3/pushers/set"));
         assert!(words.contains(&"Authorization: Bearer secret"));
         let pusher: serde_json::Value = serde_json::from_str(words.last().unwrap()).unwrap();
-        let expected = json!({
+        let expected = serde_json::json!({
             "kind": "http", "app_id": "it's $HOME `x`", "pushkey": "a\"b\\c\u{202e}'", "lang": "en", "append": true,
             "app_display_name": app_info::APP_NAME, "device_display_name": "home",
             "data": { "url": "https://push.example.org/_matrix/push/v1/notify" },

@@ -14,7 +14,7 @@ mod recording;
 mod replying;
 mod tampering;
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use tempfile::TempDir;

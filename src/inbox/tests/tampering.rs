@@ -120,7 +120,7 @@ async fn other_programs_that_only_look_or_checkpoint_change_nothing() {
     for number in 0..3 {
         checkpoint(&desk);
         assert_eq!(desk.listed().len(), 51 + number);
-        check_integrity(&desk.path(), Duration::from_secs(20)).unwrap();
+        check_integrity(&desk.path(), std::time::Duration::from_secs(20)).unwrap();
         desk.record(message(&format!("${number}"), "!r")).await;
     }
     assert_eq!(desk.incident().await, None);
